@@ -1,0 +1,1 @@
+//! The harness: criterion micro-benchmarks, the load generator, the cost report.

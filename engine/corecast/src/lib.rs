@@ -1,0 +1,1 @@
+//! A WebSocket broadcast engine for Linux: Engine, Handler, Publisher, Config.

@@ -1,0 +1,1 @@
+//! What needs a whole server: conformance, browser, adversarial, churn.
