@@ -1,0 +1,206 @@
+//! What the machine is like, read once and not judged.
+
+use crate::limits::PROC_FILE_BYTES_MAX;
+use crate::ring::{self, IoUring};
+use crate::{cpu, nofile};
+use rustix::process::{Resource, Rlimit, getrlimit};
+use serde::Serialize;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+
+/// What the machine and the surroundings of this process are like.
+///
+/// All fields are public, so that a test can describe a machine it does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// The running kernel.
+    pub kernel: Kernel,
+    /// What came of creating a ring.
+    pub io_uring: IoUring,
+    /// `RLIMIT_MEMLOCK`, in bytes.
+    pub memlock: Limit,
+    /// `RLIMIT_NOFILE`, in open files.
+    pub nofile: Limit,
+    /// `net.core.somaxconn`: the longest accept backlog, in connections.
+    pub somaxconn: Option<u64>,
+    /// Distinct frequency governors of the usable cores; empty where there are none (most virtual
+    /// machines).
+    pub governors: Vec<String>,
+    /// Cores online in the machine.
+    pub cores_online: Option<usize>,
+    /// Numbers of the cores this process may run on, ascending.
+    pub affinity: Vec<usize>,
+    /// `net.ipv4.tcp_rmem`: least, initial and largest receive buffer of a socket, in bytes.
+    pub tcp_rmem: Option<[u64; 3]>,
+    /// `net.ipv4.tcp_wmem`: least, initial and largest send buffer of a socket, in bytes.
+    pub tcp_wmem: Option<[u64; 3]>,
+}
+
+impl Facts {
+    /// Looks at the machine: reads `/proc` and `/sys`, asks for limits, creates and drops one ring.
+    /// Takes well under a millisecond. What cannot be read is absent, never an error.
+    #[must_use]
+    pub fn read() -> Self {
+        let kernel = Kernel::read();
+        let affinity = cpu::affinity();
+        Self {
+            io_uring: ring::probe(&kernel),
+            kernel,
+            memlock: getrlimit(Resource::Memlock).into(),
+            nofile: nofile::limit(),
+            somaxconn: read_trimmed("/proc/sys/net/core/somaxconn")
+                .and_then(|text| text.parse().ok()),
+            governors: cpu::governors(&affinity),
+            cores_online: cpu::online(),
+            affinity,
+            tcp_rmem: read_trimmed("/proc/sys/net/ipv4/tcp_rmem").and_then(|t| triple(&t)),
+            tcp_wmem: read_trimmed("/proc/sys/net/ipv4/tcp_wmem").and_then(|t| triple(&t)),
+        }
+    }
+}
+
+/// A kernel release and the two numbers that matter in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Kernel {
+    /// As `uname -r` prints it.
+    pub release: String,
+    /// Major and minor version; `None` where the release does not begin with them.
+    pub version: Option<(u32, u32)>,
+}
+
+impl Kernel {
+    /// Takes a release such as `6.18.44-generic` apart.
+    #[must_use]
+    pub fn parse(release: &str) -> Self {
+        let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().ok());
+        let version = match (numbers.next().flatten(), numbers.next().flatten()) {
+            (Some(major), Some(minor)) => Some((major, minor)),
+            _ => None,
+        };
+        Self { release: release.to_owned(), version }
+    }
+
+    /// Whether this kernel is `(major, minor)` or younger. An unreadable version counts as young:
+    /// the ring that was really created is the better witness.
+    #[must_use]
+    pub fn at_least(&self, version: (u32, u32)) -> bool {
+        self.version.is_none_or(|own| own >= version)
+    }
+
+    fn read() -> Self {
+        Self::parse(&rustix::system::uname().release().to_string_lossy())
+    }
+}
+
+/// A resource limit: what holds now and how far this process may raise it. `None` is unlimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// What holds now.
+    pub soft: Option<u64>,
+    /// What the soft limit may be raised to.
+    pub hard: Option<u64>,
+}
+
+impl Limit {
+    /// Whether the soft limit is `needed` or more.
+    #[must_use]
+    pub fn soft_allows(&self, needed: u64) -> bool {
+        self.soft.is_none_or(|soft| soft >= needed)
+    }
+
+    /// Whether the hard limit is `needed` or more.
+    #[must_use]
+    pub fn hard_allows(&self, needed: u64) -> bool {
+        self.hard.is_none_or(|hard| hard >= needed)
+    }
+}
+
+impl From<Rlimit> for Limit {
+    fn from(limit: Rlimit) -> Self {
+        Self { soft: limit.current, hard: limit.maximum }
+    }
+}
+
+/// Bytes for people, exact where they are whole: `512 KiB`, `8 MiB`, `1000 bytes`, `unlimited`.
+pub(crate) struct Bytes(pub(crate) Option<u64>);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        let Some(bytes) = self.0 else { return f.write_str("unlimited") };
+        let unit = UNITS.iter().find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size));
+        match unit {
+            Some((size, name)) => write!(f, "{} {name}", bytes / size),
+            None => write!(f, "{bytes} bytes"),
+        }
+    }
+}
+
+/// The text of a small file of the kernel, without the line end; `None` where it cannot be read.
+pub(crate) fn read_trimmed(path: &str) -> Option<String> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(PROC_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
+    Some(text.trim().to_owned())
+}
+
+fn triple(text: &str) -> Option<[u64; 3]> {
+    let numbers: Vec<u64> = text.split_whitespace().map_while(|n| n.parse().ok()).collect();
+    numbers.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_taken_apart() {
+        for (release, version) in [
+            ("6.18.44-fc", Some((6, 18))),
+            ("5.8.0", Some((5, 8))),
+            ("6.1-rc3", Some((6, 1))),
+            ("6", None),
+            ("custom", None),
+            ("", None),
+        ] {
+            assert_eq!(Kernel::parse(release).version, version, "{release:?}");
+        }
+        assert!(Kernel::parse("5.10.1").at_least((5, 8)));
+        assert!(!Kernel::parse("4.19.1").at_least((5, 8)));
+        assert!(Kernel::parse("custom").at_least((5, 8)));
+    }
+
+    #[test]
+    fn bytes_read_well() {
+        for (bytes, text) in [
+            (None, "unlimited"),
+            (Some(0), "0 bytes"),
+            (Some(1000), "1000 bytes"),
+            (Some(512 * 1024), "512 KiB"),
+            (Some(8 << 20), "8 MiB"),
+            (Some(4 << 30), "4 GiB"),
+            (Some((1 << 20) + 1024), "1025 KiB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn triples_need_three_numbers() {
+        assert_eq!(triple("4096\t16384\t4194304"), Some([4096, 16384, 4_194_304]));
+        assert_eq!(triple("4096 16384"), None);
+        assert_eq!(triple("1 2 3 4"), None);
+        assert_eq!(triple("a b c"), None);
+    }
+
+    #[test]
+    fn a_real_read_agrees_with_the_kernel() {
+        let facts = Facts::read();
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("procfs");
+        assert_eq!(facts.kernel.release, release.trim());
+        assert!(facts.kernel.version.is_some());
+        assert!(!facts.affinity.is_empty());
+        assert!(facts.nofile.soft.is_none_or(|soft| facts.nofile.hard_allows(soft)));
+        assert!(facts.memlock.soft.is_none_or(|soft| facts.memlock.hard_allows(soft)));
+    }
+}
