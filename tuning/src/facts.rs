@@ -1,6 +1,6 @@
 //! What the machine is like, read once and not judged.
 
-use crate::limits::PROC_FILE_BYTES_MAX;
+use crate::limits::{KERNEL_RINGS_NOT_LOCKED, PROC_FILE_BYTES_MAX};
 use crate::ring::{self, IoUring};
 use crate::{cpu, nofile};
 use rustix::process::{Resource, Rlimit, getrlimit};
@@ -20,6 +20,8 @@ pub struct Facts {
     pub io_uring: IoUring,
     /// `RLIMIT_MEMLOCK`, in bytes.
     pub memlock: Limit,
+    /// Whether this process has `CAP_IPC_LOCK`: the kernel then charges nothing to the memlock limit.
+    pub memlock_exempt: bool,
     /// `RLIMIT_NOFILE`, in open files.
     pub nofile: Limit,
     /// `net.core.somaxconn`: the longest accept backlog, in connections.
@@ -44,10 +46,12 @@ impl Facts {
     pub fn read() -> Self {
         let kernel = Kernel::read();
         let affinity = cpu::affinity();
+        let status = read_trimmed("/proc/self/status").unwrap_or_default();
         Self {
-            io_uring: ring::probe(&kernel),
+            io_uring: ring::probe(&kernel, &status),
             kernel,
             memlock: getrlimit(Resource::Memlock).into(),
+            memlock_exempt: has_ipc_lock(&status),
             nofile: nofile::limit(),
             somaxconn: read_trimmed("/proc/sys/net/core/somaxconn")
                 .and_then(|text| text.parse().ok()),
@@ -86,6 +90,13 @@ impl Kernel {
     #[must_use]
     pub fn at_least(&self, version: (u32, u32)) -> bool {
         self.version.is_none_or(|own| own >= version)
+    }
+
+    /// Whether this kernel charges the memory of rings to the memlock limit.
+    #[must_use]
+    pub fn locks_rings(&self) -> bool {
+        let (first, end) = KERNEL_RINGS_NOT_LOCKED;
+        !self.at_least(first) || self.at_least(end)
     }
 
     fn read() -> Self {
@@ -144,6 +155,13 @@ pub(crate) fn read_trimmed(path: &str) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
+/// Whether the effective capabilities in `/proc/self/status` hold `CAP_IPC_LOCK`, bit 14.
+fn has_ipc_lock(status: &str) -> bool {
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+    bits.is_some_and(|bits| bits & (1 << 14) != 0)
+}
+
 fn triple(text: &str) -> Option<[u64; 3]> {
     let numbers: Vec<u64> = text.split_whitespace().map_while(|n| n.parse().ok()).collect();
     numbers.try_into().ok()
@@ -168,6 +186,23 @@ mod tests {
         assert!(Kernel::parse("5.10.1").at_least((5, 8)));
         assert!(!Kernel::parse("4.19.1").at_least((5, 8)));
         assert!(Kernel::parse("custom").at_least((5, 8)));
+    }
+
+    #[test]
+    fn kernels_that_lock_rings_are_known() {
+        for (release, locks) in
+            [("5.10.0", true), ("5.12.0", false), ("6.13.9", false), ("6.14.0", true)]
+        {
+            assert_eq!(Kernel::parse(release).locks_rings(), locks, "{release}");
+        }
+    }
+
+    #[test]
+    fn ipc_lock_is_read_from_the_effective_capabilities() {
+        assert!(has_ipc_lock("CapPrm:\t0\nCapEff:\t000001ffffffffff\n"));
+        assert!(has_ipc_lock("CapEff:\t0000000000004000"));
+        assert!(!has_ipc_lock("CapEff:\t00000000a80425fb"));
+        assert!(!has_ipc_lock("CapPrm:\t000001ffffffffff\n"));
     }
 
     #[test]

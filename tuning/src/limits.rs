@@ -3,8 +3,10 @@
 /// The oldest kernel glommio 0.9 accepts, as (major, minor).
 pub const KERNEL_MIN: (u32, u32) = (5, 8);
 
-/// The first kernel that charges rings to the memory cgroup instead of the memlock limit.
-pub const KERNEL_RINGS_NOT_LOCKED: (u32, u32) = (5, 12);
+/// Kernels that charge rings to the memory cgroup instead of the memlock limit: from the first
+/// version to before the second. Before 5.12 rings were locked memory, and since 6.14, where they
+/// became regions, they are again (measured on 6.18).
+pub const KERNEL_RINGS_NOT_LOCKED: ((u32, u32), (u32, u32)) = ((5, 12), (6, 14));
 
 /// The soft memlock limit, in bytes, below which glommio 0.9 refuses to start, whatever the kernel
 /// and the capabilities (its `MIN_MEMLOCK_LIMIT`).
@@ -15,9 +17,9 @@ pub const MEMLOCK_BYTES_MIN: u64 = 512 * 1024;
 /// a warning and goes on without fixed buffers.
 pub const MEMLOCK_BUFFER_BYTES_PER_SHARD: u64 = 3 * 64 * 1024;
 
-/// Memory, in bytes, that the rings of one shard lock on kernels before 5.12: four rings (glommio's
-/// three and the flush ring) of 1,024 entries, each 64 KiB of submission entries and 37 KiB of
-/// queues, the latter rounded up to 64 KiB because the kernel counts whole page orders.
+/// Memory, in bytes, that the rings of one shard lock on kernels that charge them: four rings
+/// (glommio's three and the flush ring) of 1,024 entries, each 64 KiB of submission entries and
+/// 40 KiB of queues. (Kernels before 5.12 round the queues up to 64 KiB: the whole page order.)
 pub const MEMLOCK_RING_BYTES_PER_SHARD: u64 = 4 * 128 * 1024;
 
 /// Open files one shard needs before the first connection: rings, event descriptors, listener,

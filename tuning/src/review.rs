@@ -3,8 +3,8 @@
 use crate::facts::{Bytes, Facts, Limit};
 use crate::finding::Finding;
 use crate::limits::{
-    KERNEL_MIN, KERNEL_RINGS_NOT_LOCKED, MEMLOCK_BUFFER_BYTES_PER_SHARD, NOFILE_ADVISED,
-    NOFILE_PER_SHARD, NOFILE_PROGRAM, SOMAXCONN_ADVISED, TCP_BUFFER_BYTES_MAX_ADVISED,
+    KERNEL_MIN, MEMLOCK_BUFFER_BYTES_PER_SHARD, NOFILE_ADVISED, NOFILE_PER_SHARD, NOFILE_PROGRAM,
+    SOMAXCONN_ADVISED, TCP_BUFFER_BYTES_MAX_ADVISED,
 };
 use crate::start::{io_uring, memlock_bytes_needed};
 
@@ -36,10 +36,6 @@ fn kernel(facts: &Facts) -> Finding {
         let what_to_do = format!("Make sure that it is Linux {major}.{minor} or later");
         return Finding::advice("kernel", release, what_to_do);
     }
-    if !facts.kernel.at_least(KERNEL_RINGS_NOT_LOCKED) {
-        let what_to_do = "Linux 5.12 and later do not charge rings to the memlock limit";
-        return Finding::advice("kernel", release, what_to_do);
-    }
     Finding::ok("kernel", release)
 }
 
@@ -55,10 +51,10 @@ fn memlock(facts: &Facts) -> Finding {
         return Finding::problem("memlock", value, what_to_do);
     }
     let buffers = MEMLOCK_BUFFER_BYTES_PER_SHARD.saturating_mul(shards(facts) as u64);
-    if !facts.memlock.soft_allows(buffers) {
+    if !facts.memlock_exempt && !facts.memlock.soft_allows(buffers) {
         let what_to_do = format!(
-            "Raise it to {}: one shard per core registers that much, and does without where it \
-             is refused",
+            "Raise it to {}: with one shard per core that much is registered as fixed buffers, \
+             which are done without where they are refused",
             Bytes(Some(buffers))
         );
         return Finding::advice("memlock", value, what_to_do);
@@ -169,6 +165,7 @@ pub(crate) mod tests {
             kernel: Kernel::parse("6.12.0"),
             io_uring: IoUring::Works { missing: vec![] },
             memlock: Limit { soft: None, hard: None },
+            memlock_exempt: false,
             nofile: Limit { soft: Some(1 << 20), hard: Some(1 << 20) },
             somaxconn: Some(4096),
             governors: vec!["performance".into()],
@@ -200,9 +197,8 @@ pub(crate) mod tests {
     fn kernel_levels() {
         let on = |release: &str| Facts { kernel: Kernel::parse(release), ..good_machine() };
         expect(&on("5.4.0"), "kernel", Problem);
-        expect(&on("5.10.0"), "kernel", Advice);
         expect(&on("custom"), "kernel", Advice);
-        expect(&on("5.12.0"), "kernel", Ok);
+        expect(&on("5.8.0"), "kernel", Ok);
     }
 
     #[test]
@@ -221,6 +217,9 @@ pub(crate) mod tests {
         expect(&with(64), "memlock", Problem);
         expect(&with(512), "memlock", Advice);
         expect(&with(768), "memlock", Ok);
+        expect(&Facts { memlock_exempt: true, ..with(512) }, "memlock", Ok);
+        expect(&Facts { kernel: Kernel::parse("6.14.0"), ..with(768) }, "memlock", Problem);
+        expect(&Facts { kernel: Kernel::parse("6.14.0"), ..with(2816) }, "memlock", Ok);
     }
 
     #[test]

@@ -27,7 +27,8 @@ pub enum IoUring {
     BlockedBySeccomp,
     /// Refused with EPERM or EACCES and neither sysctl nor seccomp is the reason: a security module.
     Forbidden,
-    /// The memlock limit has no room for a ring (kernels before 5.12 charge rings to it).
+    /// The memlock limit has no room for a ring (see
+    /// [`KERNEL_RINGS_NOT_LOCKED`](crate::KERNEL_RINGS_NOT_LOCKED)).
     MemlockExhausted,
     /// No memory for a ring: the machine's or the memory cgroup's, not the memlock limit.
     OutOfMemory,
@@ -69,14 +70,15 @@ pub const REQUIRED_OPERATIONS: &[(&str, u8)] = &[
 ];
 
 /// Creates a small ring, asks it for its operations, and drops it.
-pub(crate) fn probe(kernel: &Kernel) -> IoUring {
+/// `status` is the text of `/proc/self/status`.
+pub(crate) fn probe(kernel: &Kernel, status: &str) -> IoUring {
     match create_and_list() {
         Ok(missing) => IoUring::Works { missing },
         Err(error) => explain(
             &error,
             kernel,
             read_trimmed("/proc/sys/kernel/io_uring_disabled").and_then(|text| text.parse().ok()),
-            seccomp_filters(&read_trimmed("/proc/self/status").unwrap_or_default()),
+            seccomp_filters(status),
         ),
     }
 }
@@ -108,10 +110,8 @@ fn explain(
             _ if seccomp => IoUring::BlockedBySeccomp,
             _ => IoUring::Forbidden,
         },
-        Some(Errno::NOMEM) if kernel.at_least(crate::KERNEL_RINGS_NOT_LOCKED) => {
-            IoUring::OutOfMemory
-        }
-        Some(Errno::NOMEM) => IoUring::MemlockExhausted,
+        Some(Errno::NOMEM) if kernel.locks_rings() => IoUring::MemlockExhausted,
+        Some(Errno::NOMEM) => IoUring::OutOfMemory,
         Some(Errno::MFILE | Errno::NFILE) => IoUring::OutOfFiles,
         _ => IoUring::Failed { error: error.to_string() },
     }
@@ -146,7 +146,8 @@ mod tests {
         assert_eq!(told(Errno::PERM, "5.10.0", None, true), IoUring::BlockedBySeccomp);
         assert_eq!(told(Errno::ACCESS, new, Some(0), false), IoUring::Forbidden);
         assert_eq!(told(Errno::NOMEM, "5.10.0", None, false), IoUring::MemlockExhausted);
-        assert_eq!(told(Errno::NOMEM, new, Some(0), false), IoUring::OutOfMemory);
+        assert_eq!(told(Errno::NOMEM, new, Some(0), false), IoUring::MemlockExhausted);
+        assert_eq!(told(Errno::NOMEM, "6.1.0", None, false), IoUring::OutOfMemory);
         assert_eq!(told(Errno::MFILE, new, Some(0), false), IoUring::OutOfFiles);
         let IoUring::Failed { error } = told(Errno::INVAL, new, Some(0), false) else {
             panic!("EINVAL is none of the explained errors");

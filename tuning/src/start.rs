@@ -4,8 +4,8 @@
 use crate::facts::{Bytes, Facts};
 use crate::finding::Finding;
 use crate::limits::{
-    KERNEL_MIN, KERNEL_RINGS_NOT_LOCKED, MEMLOCK_BUFFER_BYTES_PER_SHARD, MEMLOCK_BYTES_MIN,
-    MEMLOCK_RING_BYTES_PER_SHARD, NOFILE_PER_SHARD, NOFILE_PROGRAM,
+    KERNEL_MIN, MEMLOCK_BUFFER_BYTES_PER_SHARD, MEMLOCK_BYTES_MIN, MEMLOCK_RING_BYTES_PER_SHARD,
+    NOFILE_PER_SHARD, NOFILE_PROGRAM,
 };
 use crate::ring::IoUring;
 
@@ -98,9 +98,10 @@ fn memlock(facts: &Facts, shards: usize) -> Option<Finding> {
     Some(Finding::problem("memlock", value, what_to_do))
 }
 
-/// The soft memlock limit, in bytes, without which `shards` shards cannot start here.
+/// The soft memlock limit, in bytes, with which `shards` shards are sure to start here. Where rings
+/// are charged, the fixed buffers of the first shards compete with the rings of the last: both count.
 pub(crate) fn memlock_bytes_needed(facts: &Facts, shards: usize) -> u64 {
-    if facts.kernel.at_least(KERNEL_RINGS_NOT_LOCKED) {
+    if facts.memlock_exempt || !facts.kernel.locks_rings() {
         return MEMLOCK_BYTES_MIN;
     }
     let shards = u64::try_from(shards).unwrap_or(u64::MAX);
@@ -173,20 +174,33 @@ mod tests {
     }
 
     #[test]
-    fn memlock_is_a_floor_on_new_kernels_and_per_shard_on_old_ones() {
+    fn memlock_is_per_shard_where_rings_are_charged_and_a_floor_elsewhere() {
         let limit = |bytes| Limit { soft: Some(bytes), hard: Some(bytes) };
-        let new = |bytes| Facts { memlock: limit(bytes), ..good_machine() };
-        assert_eq!(start_problems(&new(MEMLOCK_BYTES_MIN), 64), vec![]);
-        let finding = one(&new(64 * 1024), 1);
+        let on = |release, bytes| Facts {
+            memlock: limit(bytes),
+            kernel: Kernel::parse(release),
+            ..good_machine()
+        };
+        assert_eq!(start_problems(&on("6.1.0", MEMLOCK_BYTES_MIN), 64), vec![]);
+        let finding = one(&on("6.1.0", 64 * 1024), 1);
         assert_eq!(finding.value, "soft limit 64 KiB");
         assert!(finding.what_to_do.contains("512 KiB"), "{finding}");
 
-        let old = |bytes| Facts { kernel: Kernel::parse("5.10.0"), ..new(bytes) };
-        assert_eq!(start_problems(&old(704 * 1024), 1), vec![]);
-        assert!(one(&old(704 * 1024), 2).what_to_do.contains("1408 KiB"));
+        for release in ["5.10.0", "6.18.0"] {
+            assert_eq!(start_problems(&on(release, 704 * 1024), 1), vec![]);
+            let finding = one(&on(release, 704 * 1024), 2);
+            assert!(finding.what_to_do.contains("1408 KiB"), "{finding}");
+        }
 
-        let soft = Limit { soft: Some(65_536), hard: None };
-        let finding = one(&Facts { memlock: soft, ..good_machine() }, 1);
+        let exempt = |bytes| Facts { memlock_exempt: true, ..on("6.18.0", bytes) };
+        assert_eq!(start_problems(&exempt(MEMLOCK_BYTES_MIN), 64), vec![]);
+        assert_eq!(one(&exempt(MEMLOCK_BYTES_MIN - 1), 1).subject, "memlock");
+    }
+
+    #[test]
+    fn memlock_below_a_generous_hard_limit_can_be_raised_by_oneself() {
+        let memlock = Limit { soft: Some(65_536), hard: None };
+        let finding = one(&Facts { memlock, ..good_machine() }, 1);
         assert!(finding.what_to_do.contains("ulimit -l 512"), "{finding}");
     }
 
