@@ -1,0 +1,182 @@
+//! Frames out of bytes: incremental, in place, in any chunking, without a copy of the payload.
+
+use crate::error::ProtocolError;
+use crate::frame::{HEADER_BYTES_MAX, Header, Opcode};
+use crate::input::Input;
+use crate::mask;
+
+/// Which side of the connection *this* endpoint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Receives masked frames and sends unmasked ones.
+    Server,
+    /// Receives unmasked frames and sends masked ones.
+    Client,
+}
+
+/// A piece of one frame: as much of its payload as the input held.
+#[derive(Debug)]
+pub struct Chunk<'a> {
+    /// The header of the frame it belongs to.
+    pub header: &'a Header,
+    /// The payload bytes, unmasked. Empty for an empty frame, and for a header that came
+    /// without any of its payload.
+    pub payload: &'a mut [u8],
+    /// Whether it is the frame's first piece.
+    pub first: bool,
+    /// Whether it is the frame's last piece.
+    pub last: bool,
+}
+
+/// The frame level: splits the byte stream into frames and enforces what one frame must obey.
+/// Holds at most one partial header; messages are the [`Receiver`](crate::Receiver)'s business.
+#[derive(Debug)]
+pub struct Parser {
+    header: Header,
+    /// Payload bytes of the current frame that were handed out.
+    offset: u64,
+    partial: [u8; HEADER_BYTES_MAX],
+    partial_bytes: u8,
+    role: Role,
+    in_frame: bool,
+}
+
+/// Where a piece of payload lies in the input, not yet unmasked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) bytes: usize,
+    /// Position of the piece in its frame's payload.
+    pub(crate) offset: u64,
+    pub(crate) first: bool,
+    pub(crate) last: bool,
+}
+
+impl Parser {
+    /// A parser at a frame boundary, for the endpoint that plays `role`.
+    #[must_use]
+    pub const fn new(role: Role) -> Self {
+        Self {
+            header: Header { payload_bytes: 0, mask: None, fin: true, opcode: Opcode::Binary },
+            offset: 0,
+            partial: [0; HEADER_BYTES_MAX],
+            partial_bytes: 0,
+            role,
+            in_frame: false,
+        }
+    }
+
+    /// The next piece of a frame, `None` when the input is used up. A header is handed out as
+    /// soon as it is complete, with what follows of its payload.
+    ///
+    /// # Errors
+    /// A breach of §5.1, §5.2 or §5.5 within one frame. The parser is of no use afterwards.
+    #[inline]
+    pub fn next<'a>(
+        &'a mut self,
+        input: &'a mut Input<'_>,
+    ) -> Result<Option<Chunk<'a>>, ProtocolError> {
+        let Some(span) = self.advance(input)? else { return Ok(None) };
+        let payload = input.slice(span.start, span.bytes);
+        if let Some(key) = self.header.mask {
+            mask::apply(payload, key, span.offset as usize);
+        }
+        Ok(Some(Chunk { header: &self.header, payload, first: span.first, last: span.last }))
+    }
+
+    /// Whether a header or a payload has begun and not ended.
+    #[inline]
+    #[must_use]
+    pub fn is_mid_frame(&self) -> bool {
+        self.in_frame || self.partial_bytes > 0
+    }
+
+    /// The header of the frame whose piece was last handed out.
+    #[inline]
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    #[inline]
+    pub(crate) fn advance(&mut self, input: &mut Input<'_>) -> Result<Option<Span>, ProtocolError> {
+        let first = !self.in_frame;
+        if first {
+            if !self.read_header(input)? {
+                return Ok(None);
+            }
+        } else if input.is_empty() {
+            return Ok(None);
+        }
+        let left = self.header.payload_bytes - self.offset;
+        let bytes = left.min(input.remaining() as u64) as usize;
+        let span = Span {
+            start: input.consume(bytes),
+            bytes,
+            offset: self.offset,
+            first,
+            last: bytes as u64 == left,
+        };
+        self.offset += bytes as u64;
+        self.in_frame = !span.last;
+        Ok(Some(span))
+    }
+
+    #[inline]
+    fn read_header(&mut self, input: &mut Input<'_>) -> Result<bool, ProtocolError> {
+        if self.partial_bytes > 0 {
+            return self.resume_header(input);
+        }
+        match Header::parse(input.rest())? {
+            Some((header, header_bytes)) => {
+                input.consume(header_bytes);
+                self.begin(header)?;
+                Ok(true)
+            }
+            None => self.resume_header(input),
+        }
+    }
+
+    #[inline]
+    fn begin(&mut self, header: Header) -> Result<(), ProtocolError> {
+        check_mask(self.role, header.mask.is_some())?;
+        self.header = header;
+        self.offset = 0;
+        Ok(())
+    }
+
+    /// A header that lies in more than one input: gathered byte by byte, at most 14 of them.
+    #[cold]
+    fn resume_header(&mut self, input: &mut Input<'_>) -> Result<bool, ProtocolError> {
+        while let Some(&byte) = input.rest().first() {
+            let held = usize::from(self.partial_bytes);
+            assert!(held < HEADER_BYTES_MAX, "a header is complete at its longest form");
+            self.partial[held] = byte;
+            self.partial_bytes += 1;
+            input.consume(1);
+            if held == 1 {
+                check_mask(self.role, byte & 0x80 != 0)?;
+            }
+            if let Some((header, header_bytes)) = Header::parse(&self.partial[..=held])? {
+                debug_assert_eq!(header_bytes, held + 1, "it was not complete a byte earlier");
+                self.partial_bytes = 0;
+                self.begin(header)?;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+#[inline]
+fn check_mask(role: Role, masked: bool) -> Result<(), ProtocolError> {
+    match (role, masked) {
+        (Role::Server, true) | (Role::Client, false) => Ok(()),
+        //= RFC 6455 §5.1
+        //# The server MUST close the connection upon receiving a
+        //# frame that is not masked.
+        (Role::Server, false) => Err(ProtocolError::Unmasked),
+        //= RFC 6455 §5.1
+        //# A client MUST close a connection if it detects a masked frame.
+        (Role::Client, true) => Err(ProtocolError::Masked),
+    }
+}

@@ -1,0 +1,147 @@
+//! What a receiver must keep between inputs: the message and the control frame in progress.
+
+use crate::error::ProtocolError;
+use crate::frame::Opcode;
+use crate::receiver::Event;
+use crate::utf8::Validator;
+
+/// Owned only while something is incomplete, and until the event made of it was looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Partial {
+    message: Body,
+    validator: Validator,
+    parts: u32,
+    message_done: bool,
+    control_done: bool,
+    control: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+enum Body {
+    #[default]
+    None,
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Partial {
+    pub(crate) fn has_message(&self) -> bool {
+        !matches!(self.message, Body::None)
+    }
+
+    /// Payload bytes of the message so far.
+    pub(crate) fn message_bytes(&self) -> usize {
+        match &self.message {
+            Body::None => 0,
+            Body::Text(text) => text.len() + self.validator.pending_bytes(),
+            Body::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    pub(crate) fn capacity_bytes(&self) -> usize {
+        let message = match &self.message {
+            Body::None => 0,
+            Body::Text(text) => text.capacity(),
+            Body::Binary(bytes) => bytes.capacity(),
+        };
+        size_of::<Self>() + message + self.control.capacity()
+    }
+
+    /// A data frame begins; returns how many the message now has.
+    pub(crate) fn begin_part(&mut self, opcode: Opcode) -> u32 {
+        match opcode {
+            Opcode::Text => self.message = Body::Text(String::new()),
+            Opcode::Binary => self.message = Body::Binary(Vec::new()),
+            _ => {}
+        }
+        self.parts = self.parts.saturating_add(1);
+        self.parts
+    }
+
+    /// Adds unmasked payload; `frame_bytes_left` counts it and what its frame still declares.
+    pub(crate) fn add_payload(
+        &mut self,
+        payload: &[u8],
+        frame_bytes_left: u64,
+    ) -> Result<(), ProtocolError> {
+        let held_bytes = self.message_bytes();
+        let step = growth(held_bytes, payload.len(), frame_bytes_left);
+        match &mut self.message {
+            Body::Text(text) => {
+                if text.capacity() - text.len() < payload.len() + 3 {
+                    text.reserve_exact(step + 3);
+                }
+                self.validator.feed_to(payload, |piece| text.push_str(piece))?;
+            }
+            Body::Binary(bytes) => {
+                if bytes.capacity() - bytes.len() < payload.len() {
+                    bytes.reserve_exact(step);
+                }
+                bytes.extend_from_slice(payload);
+            }
+            Body::None => unreachable!("a part was begun before it got payload"),
+        }
+        Ok(())
+    }
+
+    /// The last frame of the message has ended.
+    pub(crate) fn finish_message(&mut self) -> Result<(), ProtocolError> {
+        self.validator.finish()?;
+        self.message_done = true;
+        Ok(())
+    }
+
+    pub(crate) fn message_event(&self) -> Event<'_> {
+        debug_assert!(self.message_done, "only a finished message is an event");
+        match &self.message {
+            Body::Text(text) => Event::Text(text),
+            Body::Binary(bytes) => Event::Binary(bytes),
+            Body::None => unreachable!("a finished message has a body"),
+        }
+    }
+
+    /// Adds unmasked payload of the control frame in progress, at most 125 bytes in all.
+    pub(crate) fn add_control(&mut self, payload: &[u8], last: bool) {
+        self.control.extend_from_slice(payload);
+        self.control_done = last;
+    }
+
+    pub(crate) fn control(&self) -> &[u8] {
+        &self.control
+    }
+
+    /// Frees what its event has been made of; `true` when nothing is left.
+    pub(crate) fn release(&mut self) -> bool {
+        if self.control_done {
+            self.control = Vec::new();
+            self.control_done = false;
+        }
+        if self.message_done {
+            self.message = Body::None;
+            self.parts = 0;
+            self.message_done = false;
+        }
+        !self.has_message() && self.control.is_empty()
+    }
+}
+
+/// How much room to add for `added` bytes: doubling, so that the copies stay linear, but never
+/// more than the frame can still bring. Never by the declared length alone.
+fn growth(held: usize, added: usize, frame_bytes_left: u64) -> usize {
+    let doubled = held.max(added);
+    let declared = usize::try_from(frame_bytes_left).unwrap_or(usize::MAX);
+    doubled.min(declared).max(added)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::growth;
+
+    #[test]
+    fn growth_follows_what_arrives_and_stops_at_the_frame() {
+        assert_eq!(growth(0, 10, 1 << 40), 10);
+        assert_eq!(growth(1000, 10, 1 << 40), 1000);
+        assert_eq!(growth(1000, 10, 300), 300);
+        assert_eq!(growth(1000, 10, 10), 10);
+    }
+}

@@ -1,0 +1,137 @@
+//! A frame as it goes out: encoded once, shared by all that receive it.
+
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::close::CloseCode;
+use crate::frame::{HEADER_BYTES_MAX, Header, Opcode};
+use crate::limits::{CLOSE_REASON_BYTES_MAX, CONTROL_BYTES_MAX};
+
+/// A whole, final, unmasked frame: header and payload in one allocation, cloned by reference.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame {
+    bytes: Bytes,
+}
+
+impl Frame {
+    /// A text message.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self::encode(Opcode::Text, &[text.as_bytes()])
+    }
+
+    /// A binary message.
+    #[must_use]
+    pub fn binary(payload: &[u8]) -> Self {
+        Self::encode(Opcode::Binary, &[payload])
+    }
+
+    /// A Ping.
+    ///
+    /// # Panics
+    /// When `payload` is longer than 125 bytes (RFC 6455 §5.5).
+    #[must_use]
+    pub fn ping(payload: &[u8]) -> Self {
+        Self::encode(Opcode::Ping, &[payload])
+    }
+
+    /// A Pong.
+    ///
+    /// # Panics
+    /// When `payload` is longer than 125 bytes (RFC 6455 §5.5).
+    #[must_use]
+    pub fn pong(payload: &[u8]) -> Self {
+        Self::encode(Opcode::Pong, &[payload])
+    }
+
+    /// A Close with a code and a reason, which is cut to 123 bytes at a character's border.
+    ///
+    /// # Panics
+    /// When `code` is not [sendable](CloseCode::is_sendable).
+    #[must_use]
+    pub fn close(code: CloseCode, reason: &str) -> Self {
+        assert!(code.is_sendable(), "close code {code} must not be sent");
+        let end = reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX);
+        //= RFC 6455 §5.5.1
+        //# Following the 2-byte integer, the body MAY contain UTF-8-encoded data
+        //# with value /reason/, the interpretation of which is not defined by
+        //# this specification.
+        Self::encode(Opcode::Close, &[&code.0.to_be_bytes(), &reason.as_bytes()[..end]])
+    }
+
+    /// A Close without a body: the answer to one without a body.
+    #[must_use]
+    pub fn close_without_code() -> Self {
+        Self::encode(Opcode::Close, &[])
+    }
+
+    /// The frame as it stands on the wire.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The payload, without the header.
+    #[inline]
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[self.header_bytes()..]
+    }
+
+    /// What the frame carries.
+    #[inline]
+    #[must_use]
+    pub fn opcode(&self) -> Opcode {
+        Opcode::from_bits(self.bytes[0] & 0x0f).unwrap_or(Opcode::Binary)
+    }
+
+    /// Bytes on the wire, header included; at least 2.
+    #[inline]
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a frame has a header and is never empty")]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The frame's shared bytes.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
+    #[inline]
+    fn header_bytes(&self) -> usize {
+        match self.bytes[1] {
+            0..=125 => 2,
+            126 => 4,
+            _ => 10,
+        }
+    }
+
+    fn encode(opcode: Opcode, parts: &[&[u8]]) -> Self {
+        let payload_bytes: usize = parts.iter().map(|part| part.len()).sum();
+        assert!(
+            !opcode.is_control() || payload_bytes <= CONTROL_BYTES_MAX,
+            "a control frame holds at most {CONTROL_BYTES_MAX} bytes, not {payload_bytes}"
+        );
+        //= RFC 6455 §5.1
+        //# A server MUST NOT mask any frames that it sends to the client.
+        let header = Header { payload_bytes: payload_bytes as u64, mask: None, fin: true, opcode };
+        let mut head = [0; HEADER_BYTES_MAX];
+        let head_bytes = header.encode(&mut head);
+        let mut bytes = Vec::with_capacity(head_bytes + payload_bytes);
+        bytes.extend_from_slice(&head[..head_bytes]);
+        for part in parts {
+            bytes.extend_from_slice(part);
+        }
+        Self { bytes: Bytes::from(bytes) }
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame").field("opcode", &self.opcode()).field("len", &self.len()).finish()
+    }
+}

@@ -1,0 +1,256 @@
+//! Messages out of frames: fragments, text, control frames in between, the end.
+
+use crate::close::CloseFrame;
+use crate::error::ProtocolError;
+use crate::frame::{Header, Opcode};
+use crate::input::Input;
+use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_PARTS_MAX};
+use crate::mask;
+use crate::parser::{Parser, Role, Span};
+use crate::partial::Partial;
+
+/// What a [`Receiver`] puts up with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReceiverLimits {
+    /// Payload bytes of one message over all its fragments. Over it: 1009, judged by the
+    /// lengths that headers declare, before anything is kept.
+    pub message_bytes_max: usize,
+    /// Frames of one message, empty ones included. Over it: 1008.
+    pub message_parts_max: u32,
+}
+
+impl Default for ReceiverLimits {
+    fn default() -> Self {
+        Self { message_bytes_max: MESSAGE_BYTES_MAX, message_parts_max: MESSAGE_PARTS_MAX }
+    }
+}
+
+/// Something whole that the peer sent. Borrowed from the input where it lay there in one frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A text message.
+    Text(&'a str),
+    /// A binary message.
+    Binary(&'a [u8]),
+    /// A Ping: answer it with a Pong of the same payload (at most 125 bytes).
+    Ping(&'a [u8]),
+    /// A Pong, with its payload (at most 125 bytes).
+    Pong(&'a [u8]),
+    /// The peer's Close, the last event of a connection. `None`: without a body.
+    Close(Option<CloseFrame<'a>>),
+}
+
+/// The message level of one connection's inbound side. An idle one is 72 bytes and owns no
+/// buffer; only a message or control frame that does not lie whole in one input is kept.
+#[derive(Debug)]
+pub struct Receiver {
+    parser: Parser,
+    limits: ReceiverLimits,
+    partial: Option<Box<Partial>>,
+    ended: bool,
+}
+
+impl Receiver {
+    /// A receiver at the start of a connection, for the endpoint that plays `role`.
+    #[must_use]
+    pub fn new(role: Role, limits: ReceiverLimits) -> Self {
+        Self { parser: Parser::new(role), limits, partial: None, ended: false }
+    }
+
+    /// The next event. `Ok(None)`: the input is used up, read more. Call it until then, so that
+    /// a finished message's buffer is freed. After a Close or an error all input is discarded.
+    ///
+    /// # Errors
+    /// What the peer broke, as soon as its bytes show it; the connection must then be closed
+    /// with [`ProtocolError::close_code`].
+    #[inline]
+    pub fn receive<'a>(
+        &'a mut self,
+        input: &'a mut Input<'_>,
+    ) -> Result<Option<Event<'a>>, ProtocolError> {
+        if self.ended {
+            //= RFC 6455 §1.4
+            //# A peer discards any further data received.
+            input.consume_all();
+            return Ok(None);
+        }
+        self.release();
+        loop {
+            let span = match self.parser.advance(input) {
+                Ok(Some(span)) => span,
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(self.fail(error)),
+            };
+            let header = *self.parser.header();
+            let whole_message = span.first && span.last && header.fin && !self.is_mid_message();
+            if whole_message || (span.first && span.last && header.opcode.is_control()) {
+                if let Err(error) = self.check_whole(&header) {
+                    return Err(self.fail(error));
+                }
+                let payload = input.slice(span.start, span.bytes);
+                return match borrowed(&header, payload) {
+                    Ok(event) => {
+                        self.ended = header.opcode == Opcode::Close;
+                        Ok(Some(event))
+                    }
+                    Err(error) => Err(self.fail(error)),
+                };
+            }
+            match self.keep(&header, span, input) {
+                Ok(false) => {}
+                Ok(true) => return self.assembled(header.opcode),
+                Err(error) => return Err(self.fail(error)),
+            }
+        }
+    }
+
+    /// Whether a Close or an error has ended the inbound side.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether something has begun and not ended: a header, a frame or a fragmented message.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.parser.is_mid_frame() || self.is_mid_message()
+    }
+
+    /// Bytes of heap that partial messages and control frames own at the moment.
+    #[must_use]
+    pub fn buffered_bytes(&self) -> usize {
+        self.partial.as_ref().map_or(0, |partial| partial.capacity_bytes())
+    }
+
+    #[inline]
+    fn is_mid_message(&self) -> bool {
+        self.partial.as_ref().is_some_and(|partial| partial.has_message())
+    }
+
+    #[inline]
+    fn release(&mut self) {
+        if let Some(partial) = &mut self.partial
+            && partial.release()
+        {
+            self.partial = None;
+        }
+    }
+
+    /// After this nothing is yielded, and nothing is owned.
+    #[cold]
+    fn fail(&mut self, error: ProtocolError) -> ProtocolError {
+        self.ended = true;
+        self.partial = None;
+        error
+    }
+
+    /// A frame that lies whole in the input and is all of its message.
+    #[inline]
+    fn check_whole(&self, header: &Header) -> Result<(), ProtocolError> {
+        if header.opcode == Opcode::Continuation {
+            return Err(ProtocolError::UnexpectedContinuation);
+        }
+        let fits = header.payload_bytes <= self.limits.message_bytes_max as u64;
+        if fits || header.opcode.is_control() { Ok(()) } else { Err(self.too_big()) }
+    }
+
+    /// A piece of what is not whole. `Ok(true)`: now it is.
+    #[inline(never)]
+    fn keep(
+        &mut self,
+        header: &Header,
+        span: Span,
+        input: &mut Input<'_>,
+    ) -> Result<bool, ProtocolError> {
+        if span.first && !header.opcode.is_control() {
+            self.begin_part(header)?;
+        }
+        let payload = input.slice(span.start, span.bytes);
+        if let Some(key) = header.mask {
+            mask::apply(payload, key, span.offset as usize);
+        }
+        let partial = self.partial.get_or_insert_default();
+        if header.opcode.is_control() {
+            partial.add_control(payload, span.last);
+            return Ok(span.last);
+        }
+        let frame_bytes_left = header.payload_bytes - span.offset;
+        partial.add_payload(payload, frame_bytes_left)?;
+        if !(span.last && header.fin) {
+            return Ok(false);
+        }
+        partial.finish_message()?;
+        Ok(true)
+    }
+
+    /// Checks a data frame's header against the message that it begins or continues.
+    fn begin_part(&mut self, header: &Header) -> Result<(), ProtocolError> {
+        let mid_message = self.is_mid_message();
+        //= RFC 6455 §5.4
+        //# The fragments of one message MUST NOT be interleaved between the
+        //# fragments of another message unless an extension has been
+        //# negotiated that can interpret the interleaving.
+        match (header.opcode, mid_message) {
+            (Opcode::Continuation, false) => return Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Continuation, true) => {}
+            (_, true) => return Err(ProtocolError::ExpectedContinuation),
+            (_, false) => {}
+        }
+        let held_bytes = self.partial.as_ref().map_or(0, |partial| partial.message_bytes());
+        if header.payload_bytes > (self.limits.message_bytes_max.saturating_sub(held_bytes)) as u64
+        {
+            return Err(self.too_big());
+        }
+        let partial = self.partial.get_or_insert_default();
+        let parts = partial.begin_part(header.opcode);
+        if parts > self.limits.message_parts_max.max(1) {
+            return Err(ProtocolError::TooManyParts { parts_max: self.limits.message_parts_max });
+        }
+        Ok(())
+    }
+
+    fn too_big(&self) -> ProtocolError {
+        ProtocolError::MessageTooBig { bytes_max: self.limits.message_bytes_max }
+    }
+
+    /// What [`keep`](Self::keep) has just finished.
+    fn assembled(&mut self, opcode: Opcode) -> Result<Option<Event<'_>>, ProtocolError> {
+        if opcode == Opcode::Close {
+            self.ended = true;
+        }
+        let Some(partial) = &self.partial else { return Ok(None) };
+        if opcode.is_control() {
+            return control_event(opcode, partial.control()).map(Some);
+        }
+        Ok(Some(partial.message_event()))
+    }
+}
+
+/// The event of a frame that is whole in the input.
+#[inline]
+fn borrowed<'a>(header: &Header, payload: &'a mut [u8]) -> Result<Event<'a>, ProtocolError> {
+    if let Some(key) = header.mask {
+        mask::apply(payload, key, 0);
+    }
+    match header.opcode {
+        //= RFC 6455 §8.1
+        //# When an endpoint is to interpret a byte stream as UTF-8 but finds
+        //# that the byte stream is not, in fact, a valid UTF-8 stream, that
+        //# endpoint MUST _Fail the WebSocket Connection_.
+        Opcode::Text => match simdutf8::basic::from_utf8(payload) {
+            Ok(text) => Ok(Event::Text(text)),
+            Err(_) => Err(ProtocolError::InvalidUtf8),
+        },
+        Opcode::Binary | Opcode::Continuation => Ok(Event::Binary(payload)),
+        control => control_event(control, payload),
+    }
+}
+
+#[inline]
+fn control_event(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
+    match opcode {
+        Opcode::Ping => Ok(Event::Ping(payload)),
+        Opcode::Pong => Ok(Event::Pong(payload)),
+        _ => Ok(Event::Close(CloseFrame::parse(payload)?)),
+    }
+}
