@@ -1,1 +1,63 @@
 //! Who gets what: topics, subscriptions, outbox rings and delivery policies. No I/O, no clock.
+//!
+//! A [`Hub`] belongs to one shard and to one thread. Publishing queues a handle of a shared
+//! frame into the [`Outbox`] of each subscriber and lists those that were idle; the shard takes
+//! the list, sends what each outbox [gathers](Outbox::gather), and reports what the sockets
+//! [took](Hub::sent). What a backlog does is the subscription's [`Policy`].
+//!
+//! ```
+//! use corecast_hub::{Hub, HubConfig, Publication, SharedFrame, Timestamp};
+//! use corecast_wire::Frame;
+//!
+//! let mut hub = Hub::new(HubConfig::default());
+//! let conn = hub.connect(Timestamp(0));
+//! hub.subscribe(conn, "quote.BTCUSDT", None)?;
+//!
+//! let frame = SharedFrame::new(Frame::text("61000.5"), Timestamp(10));
+//! let topic = "quote.BTCUSDT";
+//! let publication = Publication { topic, seq: 1, frame: &frame, key: None, except: None };
+//! assert_eq!(hub.publish(&publication, Timestamp(10)).delivered, 1);
+//!
+//! let (mut dirty, mut slices) = (Vec::new(), Vec::new());
+//! hub.take_dirty(&mut dirty);
+//! let bytes = hub.outbox(dirty[0]).map_or(0, |outbox| outbox.gather(&mut slices, 64));
+//! assert_eq!(slices.concat(), b"\x81\x0761000.5");
+//! assert_eq!(hub.sent(conn, bytes, Timestamp(20)).frames, 1);
+//! # Ok::<(), corecast_hub::SubscribeError>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod control;
+mod expire;
+mod frame;
+mod hub;
+mod id;
+mod ledger;
+pub mod limits;
+mod outbox;
+mod policy;
+mod publish;
+mod registry;
+mod report;
+mod rules;
+mod slots;
+mod slow;
+mod subscribe;
+mod topic;
+
+pub use config::{HubConfig, OutboxLimits, json_gap_notice};
+pub use control::Flush;
+pub use frame::SharedFrame;
+pub use hub::Hub;
+pub use id::{ConnId, Timestamp, TopicId};
+pub use outbox::Outbox;
+pub use outbox::drain::Sent;
+pub use policy::{Overflow, Policy, PolicyError};
+pub use publish::{Publication, SendStatus};
+pub use report::{Report, Totals};
+pub use rules::{Pattern, PatternError, Rule, RuleError, Rules};
+pub use slow::{Gap, SLOW_CLOSE_CODE, SlowReason};
+pub use subscribe::{SubscribeError, Subscribed};
+pub use topic::{TopicError, check_topic};

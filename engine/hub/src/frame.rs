@@ -1,0 +1,66 @@
+//! A frame that many sockets of one shard wait for.
+
+use core::fmt;
+use std::rc::Rc;
+
+use corecast_wire::Frame;
+
+use crate::id::Timestamp;
+
+/// A handle to one prepared frame and the instant of its publication.
+///
+/// The count is not atomic: a clone per socket costs one increment of a number in cache.
+#[derive(Clone)]
+pub struct SharedFrame(Rc<Shared>);
+
+struct Shared {
+    frame: Frame,
+    published_at: Timestamp,
+}
+
+impl SharedFrame {
+    /// Puts `frame` behind a handle. `published_at` is where its latency is counted from.
+    #[must_use]
+    pub fn new(frame: Frame, published_at: Timestamp) -> Self {
+        Self(Rc::new(Shared { frame, published_at }))
+    }
+
+    /// The frame itself.
+    #[inline]
+    #[must_use]
+    pub fn frame(&self) -> &Frame {
+        &self.0.frame
+    }
+
+    /// The instant of its publication.
+    #[inline]
+    #[must_use]
+    pub fn published_at(&self) -> Timestamp {
+        self.0.published_at
+    }
+
+    /// Header and payload, as they go on the wire.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.frame.as_bytes()
+    }
+
+    /// Bytes on the wire: header and payload, so never zero.
+    #[inline]
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // a frame has at least its two header bytes
+    pub fn len(&self) -> usize {
+        self.0.frame.as_bytes().len()
+    }
+}
+
+impl fmt::Debug for SharedFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedFrame")
+            .field("bytes", &self.len())
+            .field("published_at", &self.0.published_at)
+            .field("handles", &Rc::strong_count(&self.0))
+            .finish()
+    }
+}

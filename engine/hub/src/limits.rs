@@ -1,0 +1,66 @@
+//! Every bound of this crate, in bytes and in count, checked against each other at compile time.
+
+use core::time::Duration;
+
+/// Bytes of queued frames one outbox holds by default: 4 MiB, about two seconds of a 16 Mbit/s
+/// feed. The frames are shared, so a thousand stalled readers of one topic do not hold a
+/// thousand times this.
+pub const OUTBOX_BYTES_MAX: usize = 4 << 20;
+/// Frames one outbox holds by default. Their handles take 32 bytes each: 512 KiB at the bound.
+pub const OUTBOX_FRAMES_MAX: u32 = 16_384;
+/// How long a frame may wait in an outbox by default.
+pub const OUTBOX_AGE_MAX: Duration = Duration::from_secs(30);
+/// How long a peer may take no byte at all by default, while something waits for it.
+pub const OUTBOX_STALL_MAX: Duration = Duration::from_secs(10);
+
+/// The largest `bytes_max` that can be configured; also the longest frame the hub takes.
+pub const OUTBOX_BYTES_CEILING: usize = 1 << 30;
+/// The largest `frames_max` that can be configured.
+pub const OUTBOX_FRAMES_CEILING: u32 = 1 << 20;
+/// The longest age or stall that can be configured: the hub keeps ages in 32-bit milliseconds.
+pub const OUTBOX_TIME_CEILING: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Conflated entries (`latest`, `latest_by_key`) may exceed the bounds by one part in this many,
+/// so that a full queue of other topics does not at once end a ticker.
+pub const CONFLATED_ALLOWANCE_PART: u32 = 4;
+
+/// Bytes of a topic's name by default.
+pub const TOPIC_BYTES_MAX: usize = 255;
+/// Topics with at least one subscriber, per hub, by default.
+pub const TOPICS_MAX: usize = 1_000_000;
+/// Subscriptions of one connection by default.
+pub const SUBSCRIPTIONS_MAX: usize = 3_000;
+/// Keys of one topic that are remembered between publications (`latest_by_key`). With more, the
+/// table starts afresh: a key may then stand twice in a backlog, the newer value behind.
+pub const KEYS_MAX: usize = 65_536;
+/// Bytes of one key. A frame with a longer key replaces none and is replaced by none.
+pub const KEY_BYTES_MAX: usize = 255;
+/// Rules of one hub.
+pub const RULES_MAX: usize = 4_096;
+
+/// Bytes of idle ring storage that a hub keeps for the next backlog.
+pub(crate) const POOL_BYTES_MAX: usize = 4 << 20;
+/// Slow connections that are remembered until the shard asks for them.
+pub(crate) const SLOW_LIST_MAX: usize = 65_536;
+/// Pending keys that are searched one by one before an outbox gets an index of them.
+pub(crate) const KEY_SEARCH_MAX: u32 = 8;
+/// Subscriptions that are searched one by one before a connection gets an index of them.
+pub(crate) const SUBSCRIPTION_SEARCH_MAX: usize = 16;
+/// Holes that a ring may have, beyond as many as it has entries, before it is compacted.
+pub(crate) const HOLES_MAX: u32 = 32;
+
+const _: () = {
+    assert!(OUTBOX_BYTES_MAX <= OUTBOX_BYTES_CEILING);
+    assert!(OUTBOX_FRAMES_MAX <= OUTBOX_FRAMES_CEILING);
+    assert!(OUTBOX_AGE_MAX.as_secs() <= OUTBOX_TIME_CEILING.as_secs());
+    assert!(OUTBOX_STALL_MAX.as_secs() < OUTBOX_AGE_MAX.as_secs());
+    // The bound, its allowance and one frame more still count in 32 bits.
+    let part = CONFLATED_ALLOWANCE_PART as usize;
+    assert!(OUTBOX_BYTES_CEILING * 2 + OUTBOX_BYTES_CEILING / part <= u32::MAX as usize);
+    // Ages are compared in wrapping milliseconds.
+    assert!(OUTBOX_TIME_CEILING.as_millis() < (u32::MAX / 2) as u128);
+    // Every subscription of a connection may have its one slot and its gap notice.
+    assert!(SUBSCRIPTIONS_MAX * 2 <= OUTBOX_FRAMES_MAX as usize);
+    assert!(TOPICS_MAX < u32::MAX as usize);
+    assert!(TOPIC_BYTES_MAX <= 255 && KEY_BYTES_MAX <= 255);
+};

@@ -1,0 +1,87 @@
+//! One place in a ring: a frame handle and what it needs to know about itself.
+
+use crate::frame::SharedFrame;
+use crate::id::TopicId;
+use crate::policy::{Overflow, Policy};
+
+/// One queued frame, or a hole where one was.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    /// `None`: a hole.
+    pub(crate) frame: Option<SharedFrame>,
+    /// The sequence number; of a `Keyed` entry its key; of a `Gap` the first number lost.
+    pub(crate) detail: u64,
+    /// The topic, as long as the subscription lasts.
+    pub(crate) topic: TopicId,
+    /// How far ahead the previous entry of the same subscription stands; 0: there is none.
+    pub(crate) back: u32,
+    /// When it was queued, in wrapping milliseconds.
+    pub(crate) queued_ms: u32,
+    /// What may happen to it.
+    pub(crate) kind: Kind,
+}
+
+impl Entry {
+    /// An empty place.
+    pub(crate) const HOLE: Self = Self {
+        frame: None,
+        detail: 0,
+        topic: TopicId::NONE,
+        back: 0,
+        queued_ms: 0,
+        kind: Kind::Direct,
+    };
+}
+
+/// What may happen to a queued frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// Sent to this connection only; as `Lossless`.
+    Direct,
+    /// Of a `lossless` subscription that closes at a bound.
+    Lossless,
+    /// Of a `lossless:gap` subscription.
+    LosslessGap,
+    /// Of a `close` subscription.
+    Strict,
+    /// Of a `latest` subscription.
+    Latest,
+    /// Of a `latest_by_key` subscription.
+    Keyed,
+    /// Of a `drop_oldest` subscription.
+    DropOldest,
+    /// The notice of a lost range.
+    Gap,
+    /// The Close frame: the last one.
+    Close,
+    /// Ping or Pong.
+    Control,
+}
+
+impl Kind {
+    /// The kind of a subscription's frames.
+    #[inline]
+    pub(crate) const fn of(policy: Policy) -> Self {
+        match policy {
+            Policy::Lossless { overflow: Overflow::Close } => Self::Lossless,
+            Policy::Lossless { overflow: Overflow::Gap } => Self::LosslessGap,
+            Policy::Latest => Self::Latest,
+            Policy::LatestByKey => Self::Keyed,
+            Policy::DropOldest => Self::DropOldest,
+            Policy::Close => Self::Strict,
+        }
+    }
+
+    /// Whether publishers wait for it.
+    #[inline]
+    pub(crate) const fn is_lossless(self) -> bool {
+        matches!(self, Self::Direct | Self::Lossless | Self::LosslessGap)
+    }
+
+    /// Whether someone published or sent it: not one of the hub's own notices.
+    #[inline]
+    pub(crate) const fn is_data(self) -> bool {
+        !matches!(self, Self::Gap | Self::Close | Self::Control)
+    }
+}

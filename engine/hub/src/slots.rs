@@ -1,0 +1,68 @@
+//! The connections of a hub: a slab whose places are reused under a new generation.
+
+use crate::id::ConnId;
+use crate::outbox::Outbox;
+use crate::registry::Subscriptions;
+
+/// One place.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) outbox: Outbox,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) generation: u32,
+    pub(crate) connected: bool,
+}
+
+/// All places.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+impl Slots {
+    /// Connections that are there.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    pub(crate) fn connect(&mut self) -> ConnId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            let (outbox, subscriptions) = (Outbox::new(), Subscriptions::default());
+            self.slots.push(Slot { outbox, subscriptions, generation: 0, connected: false });
+            self.slots.len() as u32 - 1
+        });
+        let slot = &mut self.slots[index as usize];
+        debug_assert!(!slot.connected && slot.outbox.is_empty());
+        slot.connected = true;
+        ConnId { index, generation: slot.generation }
+    }
+
+    /// Frees the place of a connection whose outbox and subscriptions were emptied.
+    pub(crate) fn disconnect(&mut self, conn: ConnId) {
+        let Some(slot) = self.get_mut(conn) else { return };
+        slot.outbox = Outbox::new();
+        slot.subscriptions = Subscriptions::default();
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.connected = false;
+        self.free.push(conn.index);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, conn: ConnId) -> Option<&Slot> {
+        let slot = self.slots.get(conn.index as usize)?;
+        (slot.connected && slot.generation == conn.generation).then_some(slot)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(conn.index as usize)?;
+        (slot.connected && slot.generation == conn.generation).then_some(slot)
+    }
+
+    /// The slot of a connection that is known to be there: it has a subscription.
+    #[inline]
+    pub(crate) fn at_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.slots[index as usize]
+    }
+}
