@@ -2,4 +2,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clock;
+pub mod command;
+pub mod limits;
+pub mod measure;
 pub mod process;
+pub mod stamp;
+pub mod swarm;

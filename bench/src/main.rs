@@ -1,1 +1,31 @@
-fn main() {}
+//! `corecast-bench`: what the engine costs, printed by a command.
+
+#![forbid(unsafe_code)]
+
+use clap::{Parser, Subcommand};
+use corecast_bench::command::{churn, cost, idle};
+
+#[derive(Debug, Parser)]
+#[command(version, about = "Measures a corecast server from outside, over loopback")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// CPU per delivery and latency of a fan-out, backends in turn
+    Cost(cost::Options),
+    /// User memory of an idle connection
+    Idle(idle::Options),
+    /// Files and memory after many connections have come and gone
+    Churn(churn::Options),
+}
+
+fn main() -> eyre::Result<()> {
+    match Arguments::parse().command {
+        Command::Cost(options) => cost::run(&options),
+        Command::Idle(options) => idle::run(&options),
+        Command::Churn(options) => churn::run(&options),
+    }
+}

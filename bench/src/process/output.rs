@@ -1,6 +1,5 @@
 //! What a child prints, kept for messages and searched for its address.
 
-
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;

@@ -69,9 +69,8 @@ fn cpu_time(pid: u32) -> Result<Duration> {
     // The second field is the name in parentheses, and may itself contain blanks and parentheses.
     let (_, rest) = stat.rsplit_once(')').ok_or_eyre("/proc/PID/stat has no name")?;
     let mut fields = rest.split_ascii_whitespace().skip(11);
-    let mut next = || -> Result<u64> {
-        Ok(fields.next().ok_or_eyre("/proc/PID/stat is too short")?.parse()?)
-    };
+    let mut next =
+        || -> Result<u64> { Ok(fields.next().ok_or_eyre("/proc/PID/stat is too short")?.parse()?) };
     let ticks = next()? + next()?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }

@@ -1,0 +1,10 @@
+//! The one clock of the harness.
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Nanoseconds of the machine's monotonic clock, the same in every process.
+#[must_use]
+pub fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}

@@ -1,0 +1,283 @@
+//! One connection: from the socket's creation to its end.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use corecast_wire::frame::Opcode;
+use corecast_wire::{Event, HeadScanner, Input, Receiver, ReceiverLimits, Role as Side, client};
+use eyre::{Result, WrapErr};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::end::End;
+use super::plan::{Plan, Role};
+use crate::clock;
+use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_PARTS_MAX, READS_PER_TURN_MAX};
+
+/// A message on its way to the observer.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// The connection that received it.
+    pub connection: usize,
+    /// Whether it is a text message.
+    pub is_text: bool,
+    /// The payload of the whole message.
+    pub payload: &'a [u8],
+    /// When the bytes that ended it were read, in nanoseconds of [`crate::clock::now_ns`].
+    pub received_ns: u64,
+}
+
+/// What a connection has received so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Whole messages.
+    pub messages: u64,
+    /// Their payload bytes.
+    pub payload_bytes: u64,
+    /// Bytes read from the socket, handshake included.
+    pub bytes: u64,
+    /// Pings, each answered.
+    pub pings: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Connecting,
+    /// The request is sent as far as the plan wants, the answer not complete.
+    Handshaking,
+    Open,
+    /// The server's Close has arrived; what is left is the end of the TCP connection.
+    Closing,
+}
+
+pub(super) struct Connection {
+    pub(super) socket: Socket,
+    pub(super) phase: Phase,
+    pub(super) role: Role,
+    pub(super) counts: Counts,
+    receiver: Receiver,
+    scanner: HeadScanner,
+    head: Vec<u8>,
+    key: String,
+    unsent: Vec<u8>,
+    closed: Option<End>,
+    close_sent: bool,
+}
+
+impl Connection {
+    /// Begins to connect, from `source` when given.
+    pub(super) fn begin(
+        server: SocketAddr,
+        source: Option<Ipv4Addr>,
+        plan: &Plan,
+        nonce: [u8; 16],
+    ) -> Result<Self> {
+        let key = client::key(nonce);
+        let headers = plan.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let headers = Vec::from_iter(headers);
+        let host = server.to_string();
+        let mut request = client::request(&host, &plan.target, &key, &[], &headers)?;
+        request.truncate(plan.request_bytes_max.unwrap_or(usize::MAX));
+        let limits = ReceiverLimits {
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            message_parts_max: MESSAGE_PARTS_MAX,
+        };
+        Ok(Self {
+            socket: connect(server, source, plan.receive_buffer_bytes)?,
+            phase: Phase::Connecting,
+            role: plan.role,
+            counts: Counts::default(),
+            receiver: Receiver::new(Side::Client, limits),
+            scanner: HeadScanner::new(),
+            head: Vec::new(),
+            key,
+            unsent: request,
+            closed: None,
+            close_sent: false,
+        })
+    }
+
+    /// Whether bytes wait for room in the socket (or for the connection to be made).
+    pub(super) fn wants_write(&self) -> bool {
+        self.phase == Phase::Connecting || !self.unsent.is_empty()
+    }
+
+    /// Whether readiness to read matters to it now.
+    pub(super) fn wants_read(&self) -> bool {
+        match self.phase {
+            Phase::Connecting => false,
+            Phase::Handshaking | Phase::Closing => true,
+            Phase::Open => self.role == Role::Reader,
+        }
+    }
+
+    /// Sends bytes, or keeps what the socket does not take yet.
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
+        self.unsent.extend_from_slice(bytes);
+        if self.phase == Phase::Connecting { Ok(()) } else { self.flush() }
+    }
+
+    /// The socket has become writable.
+    pub(super) fn on_writable(&mut self) -> Result<(), End> {
+        if self.phase == Phase::Connecting {
+            match self.socket.take_error() {
+                Ok(None) => self.phase = Phase::Handshaking,
+                Ok(Some(error)) | Err(error) => return Err(End::Failed(error.to_string())),
+            }
+        }
+        self.flush()
+    }
+
+    /// The socket has become readable, or `bytes_max` of it may be read.
+    pub(super) fn on_readable(
+        &mut self,
+        index: usize,
+        scratch: &mut [u8],
+        observe: &mut dyn FnMut(Delivery<'_>),
+    ) -> Result<(), End> {
+        for _ in 0..READS_PER_TURN_MAX {
+            let read = match self.socket.read(scratch) {
+                Ok(0) => return Err(self.closed.take().unwrap_or(End::WithoutClose)),
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    // What the server said before a reset counts more than the reset.
+                    return Err(self.closed.take().unwrap_or(End::Failed(error.to_string())));
+                }
+            };
+            self.counts.bytes += read as u64;
+            self.take(index, &mut scratch[..read], observe)?;
+            if read < scratch.len() || !matches!(self.role, Role::Reader) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        index: usize,
+        bytes: &mut [u8],
+        observe: &mut dyn FnMut(Delivery<'_>),
+    ) -> Result<(), End> {
+        match self.phase {
+            Phase::Connecting | Phase::Closing => Ok(()),
+            Phase::Open => self.take_frames(index, bytes, observe),
+            Phase::Handshaking => {
+                let Some(head_bytes) = self.take_head(bytes)? else { return Ok(()) };
+                self.phase = Phase::Open;
+                self.take_frames(index, &mut bytes[head_bytes..], observe)
+            }
+        }
+    }
+
+    /// Collects the answer's head; says how many of `bytes` belong to it once it is whole.
+    fn take_head(&mut self, bytes: &[u8]) -> Result<Option<usize>, End> {
+        let scanned = self.scanner.feed(bytes);
+        let end = scanned.map_err(|error| End::Rejected(error.to_string()))?;
+        self.head.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
+        if end.is_some() {
+            let head = std::mem::take(&mut self.head);
+            client::verify(&head, &self.key, &[])
+                .map_err(|error| End::Rejected(error.to_string()))?;
+        }
+        Ok(end)
+    }
+
+    fn take_frames(
+        &mut self,
+        index: usize,
+        bytes: &mut [u8],
+        observe: &mut dyn FnMut(Delivery<'_>),
+    ) -> Result<(), End> {
+        let received_ns = clock::now_ns();
+        let mut input = Input::new(bytes);
+        let mut answer = Vec::new();
+        loop {
+            let event = self.receiver.receive(&mut input);
+            let event = event.map_err(|error| End::Violated(error.to_string()))?;
+            let (is_text, payload) = match event {
+                None => break,
+                Some(Event::Text(text)) => (true, text.as_bytes()),
+                Some(Event::Binary(payload)) => (false, payload),
+                Some(Event::Ping(payload)) => {
+                    self.counts.pings += 1;
+                    answer.extend(client::mask_frame(Opcode::Pong, payload, PONG_KEY));
+                    continue;
+                }
+                Some(Event::Pong(_)) => continue,
+                Some(Event::Close(frame)) => {
+                    let (code, reason) = match frame {
+                        Some(frame) => (Some(frame.code.0), frame.reason.to_owned()),
+                        None => (None, String::new()),
+                    };
+                    self.phase = Phase::Closing;
+                    self.closed = Some(End::Closed { code, reason });
+                    if !self.close_sent {
+                        let body = code.map(u16::to_be_bytes).unwrap_or_default();
+                        let body = &body[..if code.is_some() { 2 } else { 0 }];
+                        answer.extend(client::mask_frame(Opcode::Close, body, PONG_KEY));
+                        self.close_sent = true;
+                    }
+                    continue;
+                }
+            };
+            self.counts.messages += 1;
+            self.counts.payload_bytes += payload.len() as u64;
+            observe(Delivery { connection: index, is_text, payload, received_ns });
+        }
+        if answer.is_empty() { Ok(()) } else { self.send(&answer) }
+    }
+
+    /// Sends a Close frame, once.
+    pub(super) fn close(&mut self, code: u16) -> Result<(), End> {
+        if std::mem::replace(&mut self.close_sent, true) {
+            return Ok(());
+        }
+        self.send(&client::mask_frame(Opcode::Close, &code.to_be_bytes(), PONG_KEY))
+    }
+
+    fn flush(&mut self) -> Result<(), End> {
+        while !self.unsent.is_empty() {
+            match self.socket.write(&self.unsent) {
+                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The server may have closed first; what it said still waits to be read.
+                Err(_) if self.phase != Phase::Connecting => {
+                    self.unsent.clear();
+                    break;
+                }
+                Err(error) => return Err(End::Failed(error.to_string())),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Any key will do where nobody but the server reads what is masked.
+const PONG_KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+fn connect(
+    server: SocketAddr,
+    source: Option<Ipv4Addr>,
+    receive_buffer_bytes: Option<usize>,
+) -> Result<Socket> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(server), kind, Some(Protocol::TCP))
+        .wrap_err("cannot open a socket (see the limit of open files, ulimit -n)")?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(bytes) = receive_buffer_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if let Some(source) = source {
+        let address = SocketAddr::new(IpAddr::V4(source), 0);
+        socket.bind(&address.into()).wrap_err_with(|| format!("no free port on {source}"))?;
+    }
+    match socket.connect(&server.into()) {
+        Ok(()) => Ok(socket),
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error).wrap_err_with(|| format!("cannot connect to {server}")),
+    }
+}

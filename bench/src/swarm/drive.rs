@@ -1,0 +1,171 @@
+//! The loop: readiness, deadlines, ends.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use eyre::Result;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+
+use super::connection::{Connection, Delivery, Phase};
+use super::publish::Schedule;
+use super::{Change, End, Role, Swarm};
+use crate::clock;
+
+impl Swarm {
+    /// Handles what is ready, waiting for it at most `timeout`; hands each message to `observe`.
+    ///
+    /// # Errors
+    /// When epoll fails.
+    pub fn poll(&mut self, timeout: Duration, observe: &mut dyn FnMut(Delivery<'_>)) -> Result<()> {
+        self.publish_due();
+        let wait = self.wait_at_most(timeout);
+        let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for event in &events {
+            self.publish_due();
+            let (data, flags) = (event.data, event.flags);
+            let data = data.u64();
+            let (index, generation) = (data as u32 as usize, (data >> 32) as u32);
+            if self.slots[index].generation == generation {
+                self.on_event(index, flags, observe);
+            }
+        }
+        self.events = events;
+        self.read_trickle(observe);
+        Ok(())
+    }
+
+    /// Polls for this long.
+    ///
+    /// # Errors
+    /// As [`Swarm::poll`].
+    pub fn poll_for(
+        &mut self,
+        time: Duration,
+        observe: &mut dyn FnMut(Delivery<'_>),
+    ) -> Result<()> {
+        let until = clock::now_ns() + time.as_nanos() as u64;
+        while let Some(left) = until.checked_sub(clock::now_ns()).filter(|&left| left > 0) {
+            self.poll(Duration::from_nanos(left), observe)?;
+        }
+        Ok(())
+    }
+
+    fn on_event(
+        &mut self,
+        index: usize,
+        flags: epoll::EventFlags,
+        observe: &mut dyn FnMut(Delivery<'_>),
+    ) {
+        let Some(connection) = &mut self.slots[index].connection else { return };
+        let before = connection.phase;
+        let mut result = Ok(());
+        if flags.contains(epoll::EventFlags::OUT) || before == Phase::Connecting {
+            result = connection.on_writable();
+            if result.is_ok() && !connection.wants_write() && before == Phase::Connecting {
+                self.changes.push(Change::Halted(index));
+            }
+        }
+        let ready = epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+        if result.is_ok() && flags.intersects(ready) {
+            result = if connection.wants_read() {
+                connection.on_readable(index, &mut self.scratch, observe)
+            } else {
+                // Only an end is reported to a connection that does not read.
+                Err(end_of_unread(connection))
+            };
+        }
+        let connection = self.slots[index].connection.as_ref();
+        let phase = connection.map_or(before, |connection| connection.phase);
+        if before < Phase::Open && phase >= Phase::Open {
+            self.changes.push(Change::Opened(index));
+            self.schedule_trickle(index);
+        }
+        match result {
+            Ok(()) => self.update_interest(index),
+            Err(end) => self.finish(index, end),
+        }
+    }
+
+    pub(super) fn finish(&mut self, index: usize, end: End) {
+        let slot = &mut self.slots[index];
+        if let Some(connection) = slot.connection.take() {
+            slot.counts = connection.counts;
+            slot.end = Some(end);
+            self.live -= 1;
+            self.changes.push(Change::Ended(index));
+        }
+    }
+
+    pub(super) fn update_interest(&mut self, index: usize) {
+        let slot = &mut self.slots[index];
+        let Some(connection) = &slot.connection else { return };
+        let wanted = interest(connection);
+        if wanted.bits() != slot.interest {
+            slot.interest = wanted.bits();
+            let data = u64::from(slot.generation) << 32 | index as u64;
+            let data = epoll::EventData::new_u64(data);
+            if let Err(error) = epoll::modify(&self.epoll, &connection.socket, data, wanted) {
+                self.finish(index, End::Failed(error.to_string()));
+            }
+        }
+    }
+
+    pub(super) fn schedule_trickle(&mut self, index: usize) {
+        let slot = &self.slots[index];
+        if let Some(Connection { role: Role::Trickle { every, .. }, .. }) = &slot.connection {
+            let due = clock::now_ns() + every.as_nanos() as u64;
+            self.trickle.push(Reverse((due, index, slot.generation)));
+        }
+    }
+
+    fn read_trickle(&mut self, observe: &mut dyn FnMut(Delivery<'_>)) {
+        let now = clock::now_ns();
+        while let Some(&Reverse((due, index, generation))) = self.trickle.peek() {
+            if due > now {
+                break;
+            }
+            self.trickle.pop();
+            let slot = &mut self.slots[index];
+            if slot.generation != generation {
+                continue;
+            }
+            let Some(connection) = &mut slot.connection else { continue };
+            let Role::Trickle { bytes, .. } = connection.role else { continue };
+            let bytes = bytes.clamp(1, self.scratch.len());
+            match connection.on_readable(index, &mut self.scratch[..bytes], observe) {
+                Ok(()) => self.schedule_trickle(index),
+                Err(end) => self.finish(index, end),
+            }
+            self.update_interest(index);
+        }
+    }
+
+    fn wait_at_most(&self, timeout: Duration) -> Duration {
+        let next_read = self.trickle.peek().map(|Reverse((due, ..))| *due);
+        let next_publish = self.schedules.iter().map(Schedule::due_ns).min();
+        let due = [next_read, next_publish].into_iter().flatten().min();
+        let until_due = due.map(|due| Duration::from_nanos(due.saturating_sub(clock::now_ns())));
+        until_due.map_or(timeout, |until_due| until_due.min(timeout))
+    }
+}
+
+pub(super) fn interest(connection: &Connection) -> epoll::EventFlags {
+    let mut flags = epoll::EventFlags::empty();
+    flags.set(epoll::EventFlags::IN, connection.wants_read());
+    flags.set(epoll::EventFlags::OUT, connection.wants_write());
+    flags
+}
+
+fn end_of_unread(connection: &Connection) -> End {
+    match connection.socket.take_error() {
+        Ok(Some(error)) | Err(error) => End::Failed(error.to_string()),
+        Ok(None) => End::WithoutClose,
+    }
+}
