@@ -1,1 +1,64 @@
-//! A WebSocket broadcast engine for Linux: Engine, Handler, Publisher, Config.
+//! A WebSocket broadcast engine for Linux: one shard per core, io_uring, messages encoded once, and
+//! a queue per socket that knows what to do with a slow client.
+//!
+//! ```no_run
+//! use corecast::{Accept, Context, Engine, Handler, Message, Reject, Upgrade};
+//!
+//! struct Chat;
+//!
+//! impl Handler for Chat {
+//!     type Data = ();
+//!
+//!     fn on_upgrade(&mut self, _request: &Upgrade<'_>) -> Result<Accept<()>, Reject> {
+//!         Ok(Accept::new(()))
+//!     }
+//!
+//!     fn on_open(&mut self, _data: &mut (), context: &mut Context<'_>) {
+//!         let _ = context.subscribe("chat.lobby");
+//!     }
+//!
+//!     fn on_message(&mut self, _data: &mut (), message: Message<'_>, context: &mut Context<'_>) {
+//!         let _ = context.publish_others("chat.lobby", &message.to_frame());
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::builder().listen("127.0.0.1:9001".parse()?).spawn(|_shard| Chat)?;
+//! println!("ws://{}/", engine.local_addr());
+//! engine.wait()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An engine has threads of its own, so it runs beside any runtime, or none. A [`Publisher`] feeds
+//! it from tokio, from plain threads or from a handler.
+//!
+//! # Limits
+//!
+//! Everything is bounded, in bytes and in count; see [`config::Config`] for the settings and
+//! [`limits`] for the defaults. Each connection takes one descriptor: raise `RLIMIT_NOFILE`
+//! (`ulimit -n`) to the connections you expect.
+
+#![forbid(unsafe_code)]
+
+mod builder;
+
+pub use builder::{Builder, Engine};
+pub use corecast_hub::session::{Closed, ClosedBy};
+pub use corecast_hub::{
+    OutboxLimits, Overflow, Policy, PolicyError, SendStatus, SubscribeError, Subscribed, Timestamp,
+    TopicError,
+};
+pub use corecast_shard::{
+    Accept, Backend, Config, ConnectionId, Context, Handler, LatencySummary, Message, PageError,
+    Pages, PublishError, PublishReport, Publisher, Reject, Reported, ShardId, ShardPanic,
+    StartError, Stats, config,
+};
+pub use corecast_wire::{CloseCode, Frame, Opcode, Upgrade};
+
+/// The bounds and defaults of all rooms.
+pub mod limits {
+    pub use corecast_hub::limits as hub;
+    pub use corecast_shard::limits as shard;
+    pub use corecast_wire::limits as wire;
+}

@@ -1,1 +1,68 @@
-//! One shard per core: listener, connection task, flusher, mesh, timers. The only crate that knows glommio and io_uring.
+//! One shard per core: an executor, a listener, its own connections, its own hub, its own flusher,
+//! and a mesh between the shards. The only crate that knows glommio and io_uring.
+//!
+//! - [`Engine`] starts, supervises and ends the shards; [`Config`] is all that can be set.
+//! - [`Handler`] is what a service implements, [`Context`] what it can do in a call.
+//! - [`Publisher`] publishes from anywhere else.
+//!
+//! Inside: `accept` (listener), `upgrade` (handshake), `connection` (one task each), `flush`
+//! (writes, by the batch ring or by `sendmsg`), `mesh` and `courier` (between threads), `sweep`
+//! (deadlines), `thread` (a shard's life).
+
+mod accept;
+mod clock;
+pub mod config;
+mod connection;
+mod context;
+mod courier;
+mod engine;
+mod error;
+mod flush;
+mod handler;
+pub mod limits;
+mod mesh;
+mod pages;
+mod publish;
+mod publisher;
+mod setup;
+mod shard;
+mod signal;
+mod socket;
+mod stats;
+mod sweep;
+mod thread;
+mod upgrade;
+
+use std::fmt;
+
+use corecast_hub::ConnId;
+
+pub use config::{Backend, Config};
+pub use context::Context;
+pub use engine::Engine;
+pub use error::{PublishError, ShardPanic, StartError};
+pub use handler::{Accept, Handler, Message, Reject};
+pub use mesh::{PublishReport, Reported};
+pub use pages::{PageError, Pages};
+pub use publisher::Publisher;
+pub use stats::{LatencySummary, Stats};
+
+/// One shard of an engine, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u16);
+
+/// One connection of an engine, never reused: a late message to a connection that is gone reaches
+/// nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId {
+    /// The shard that owns it.
+    pub shard: ShardId,
+    /// Its identity there.
+    pub conn: ConnId,
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.shard.0, self.conn)
+    }
+}

@@ -1,0 +1,215 @@
+//! The task of one connection: handshake, then read, until its session or its socket ends.
+//!
+//! One flat future for each connection, and no buffer while it is idle: it reads into the shard's
+//! scratch buffer, and what it handles there is handled in the turn that read it.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as TaskContext, Poll};
+
+use corecast_hub::session::{ClosedBy, Inbound, Phase};
+use corecast_hub::{ConnId, Flush, Timestamp};
+use corecast_wire::{CloseCode, Frame, Input};
+use futures_lite::{AsyncRead, AsyncWrite};
+use glommio::net::TcpStream;
+
+use crate::handler::{Handler, Message};
+use crate::shard::{Shard, Slot, slot_mut};
+use crate::{limits, socket, upgrade};
+
+/// Serves one accepted socket to its end.
+pub(crate) async fn serve<H: Handler>(
+    shard: Rc<Shard<H>>,
+    mut stream: TcpStream,
+    conn: ConnId,
+    peer: SocketAddr,
+) {
+    let mut discarded = 0;
+    if let Some(mut rest) = upgrade::perform(&shard, &mut stream, conn, peer).await {
+        handle(&shard, conn, &mut rest);
+        shard.settle();
+        drop(rest);
+    }
+    poll_fn(|cx| turn(&shard, &mut stream, conn, &mut discarded, cx)).await;
+    shard.release(conn);
+    // glommio closes the descriptor before it cancels its poll, which would keep the socket alive:
+    // end it first.
+    socket::shut(stream.as_raw_fd(), Shutdown::Both);
+}
+
+/// One turn: write if the socket had been full, then read what there is. Ready when the connection
+/// is over.
+fn turn<H: Handler>(
+    shard: &Shard<H>,
+    stream: &mut TcpStream,
+    conn: ConnId,
+    discarded: &mut usize,
+    cx: &mut TaskContext<'_>,
+) -> Poll<()> {
+    loop {
+        let (blocked, phase) = {
+            let mut slots = shard.slots.borrow_mut();
+            let Some(slot) = slot_mut(&mut slots, conn) else { return Poll::Ready(()) };
+            if slot.abort {
+                return Poll::Ready(());
+            }
+            if !slot.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
+                slot.task = Some(cx.waker().clone());
+            }
+            (slot.blocked, slot.session.phase())
+        };
+        if blocked && let Poll::Ready(Err(error)) = write_head(shard, stream, conn, cx) {
+            return lost(shard, conn, &error.to_string());
+        }
+        let mut scratch = shard.scratch.borrow_mut();
+        let read = match Pin::new(&mut *stream).poll_read(cx, &mut scratch) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) => return lost(shard, conn, "the peer ended the TCP connection"),
+            Poll::Ready(Ok(read)) => read,
+            Poll::Ready(Err(error)) => return lost(shard, conn, &error.to_string()),
+        };
+        shard.stats.bytes_in.add(read as u64);
+        if phase == Phase::Draining || phase == Phase::Upgrading {
+            // Behind the last byte of ours, the peer's are only counted.
+            *discarded += read;
+            if *discarded > limits::DRAIN_BYTES_MAX {
+                return lost(shard, conn, "the peer went on sending after the end");
+            }
+        } else {
+            handle(shard, conn, &mut scratch[..read]);
+        }
+        let full = read == scratch.len();
+        drop(scratch);
+        shard.settle();
+        if full {
+            // There may be more, and others wait for their turn.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+    }
+}
+
+/// Handles what was read: messages to the handler, pings answered, Close answered.
+pub(crate) fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8]) {
+    let now = shard.clock.now();
+    let mut slots = shard.slots.borrow_mut();
+    let Some(slot) = slot_mut(&mut slots, conn) else { return };
+    slot.session.heard(now);
+    let mut input = Input::new(bytes);
+    let Slot { session, data, peer, .. } = slot;
+    loop {
+        let message = match session.receive(&mut input, &shard.sessions, now) {
+            Ok(None) => break,
+            Ok(Some(Inbound::Ignored)) => continue,
+            Ok(Some(Inbound::Text(text))) => Message::Text(text),
+            Ok(Some(Inbound::Binary(bytes))) => Message::Binary(bytes),
+            Ok(Some(Inbound::Ping(payload))) => {
+                shard.hub.borrow_mut().pong(conn, Frame::pong(payload));
+                continue;
+            }
+            Ok(Some(Inbound::Close { reply })) => {
+                if let Some(reply) = reply {
+                    shard.hub.borrow_mut().close(conn, reply, Flush::Queued);
+                }
+                break;
+            }
+            Err(violation) => {
+                let (code, reason) = (violation.close_code(), violation.to_string());
+                if let Some(close) = session.fail(ClosedBy::Violation, code, &reason, now) {
+                    shard.hub.borrow_mut().close(conn, close, Flush::Now);
+                }
+                break;
+            }
+        };
+        shard.stats.messages_in.add(1);
+        let Some(data) = data.as_mut() else { break };
+        let called = shard.call(conn, *peer, |handler, context| {
+            handler.on_message(data, message, context);
+        });
+        if called.is_err() {
+            let (code, reason) = (CloseCode::INTERNAL_ERROR, "internal error");
+            if let Some(close) = session.fail(ClosedBy::Panic, code, reason, now) {
+                shard.hub.borrow_mut().close(conn, close, Flush::Now);
+            }
+            break;
+        }
+        if let Some((code, reason)) = own_close(shard, conn)
+            && let Some(close) = session.close(ClosedBy::Handler, code, &reason, now)
+        {
+            shard.hub.borrow_mut().close(conn, close, Flush::Queued);
+        }
+    }
+    shut_if_flushed(shard, slot, now);
+}
+
+/// The close that the handler asked for on its own connection: no further message of it is handled.
+fn own_close<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Option<(CloseCode, Box<str>)> {
+    let mut closes = shard.closes.borrow_mut();
+    let index = closes.iter().position(|(target, ..)| *target == conn)?;
+    let (_, code, reason) = closes.swap_remove(index);
+    Some((code, reason))
+}
+
+/// Both Closes are through, or ours has nothing behind it to wait for: the server ends TCP first.
+///
+//= RFC 6455 §7.1.1
+//# The underlying TCP connection, in most normal cases, SHOULD be closed
+//# first by the server
+fn shut_if_flushed<H: Handler>(shard: &Shard<H>, slot: &mut Slot<H::Data>, now: Timestamp) {
+    if slot.session.phase() != Phase::Replying {
+        return;
+    }
+    let hub = shard.hub.borrow();
+    if hub.outbox(slot.conn).is_none_or(|outbox| outbox.is_empty()) {
+        slot.session.drain(now);
+        socket::shut(slot.fd, Shutdown::Write);
+    }
+}
+
+/// The socket had been full: writes the head of the queue when there is room, and hands the rest to
+/// the flusher.
+fn write_head<H: Handler>(
+    shard: &Shard<H>,
+    stream: &mut TcpStream,
+    conn: ConnId,
+    cx: &mut TaskContext<'_>,
+) -> Poll<io::Result<()>> {
+    let mut hub = shard.hub.borrow_mut();
+    let mut outcome = Poll::Ready(Ok(0));
+    if let Some(head) = hub.outbox(conn).and_then(|outbox| outbox.slices().next()) {
+        outcome = Pin::new(&mut *stream).poll_write(cx, head);
+    }
+    let written = match outcome {
+        Poll::Pending => return Poll::Pending,
+        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+        Poll::Ready(Ok(written)) => written,
+    };
+    let now = shard.clock.now();
+    let sent = hub.sent(conn, written, now);
+    hub.set_blocked(conn, false);
+    drop(hub);
+    shard.stats.deliveries.add(u64::from(sent.frames));
+    shard.stats.bytes_out.add(written as u64);
+    let mut slots = shard.slots.borrow_mut();
+    if let Some(slot) = slot_mut(&mut slots, conn) {
+        slot.blocked = false;
+        if sent.finished_close && slot.session.close_sent(now) {
+            socket::shut(slot.fd, Shutdown::Write);
+        }
+    }
+    drop(slots);
+    shard.settle();
+    Poll::Ready(Ok(()))
+}
+
+/// The transport ended; what ended the session before stays the cause.
+fn lost<H: Handler>(shard: &Shard<H>, conn: ConnId, reason: &str) -> Poll<()> {
+    if let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn) {
+        slot.session.lost(ClosedBy::Transport, reason);
+    }
+    Poll::Ready(())
+}

@@ -1,0 +1,168 @@
+//! What a handler can do in a call.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use corecast_hub::{
+    ConnId, Policy, SendStatus, SharedFrame, SubscribeError, Subscribed, Timestamp, check_topic,
+};
+use corecast_wire::{CloseCode, Frame};
+
+use crate::mesh::{Direct, Job, Publication};
+use crate::publish::Publishing;
+use crate::{ConnectionId, PublishError};
+
+/// A handler's hands: subscribe, publish, send, close. Nothing here blocks or does I/O: frames are
+/// queued, and the shard writes them after the tasks of this turn.
+pub struct Context<'a> {
+    publishing: Publishing<'a>,
+    closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
+    conn: ConnId,
+    peer: SocketAddr,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(
+        publishing: Publishing<'a>,
+        closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
+        conn: ConnId,
+        peer: SocketAddr,
+    ) -> Self {
+        Self { publishing, closes, conn, peer }
+    }
+
+    /// This connection's identity, for `send` and `close` from anywhere in the engine.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        ConnectionId { shard: self.publishing.shard, conn: self.conn }
+    }
+
+    /// The peer's address.
+    #[must_use]
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// The time of this call, monotonic, in nanoseconds since the engine's start.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.publishing.now
+    }
+
+    /// Subscribes this connection, under the policy that the rules give the topic.
+    ///
+    /// # Errors
+    /// When the name is no topic, a bound on topics or subscriptions is reached, or it is
+    /// subscribed already.
+    pub fn subscribe(&mut self, topic: &str) -> Result<Subscribed, SubscribeError> {
+        self.publishing.hub.subscribe(self.conn, topic, None)
+    }
+
+    /// Subscribes this connection under a policy of its own.
+    ///
+    /// # Errors
+    /// As [`subscribe`](Self::subscribe).
+    pub fn subscribe_with(
+        &mut self,
+        topic: &str,
+        policy: Policy,
+    ) -> Result<Subscribed, SubscribeError> {
+        self.publishing.hub.subscribe(self.conn, topic, Some(policy))
+    }
+
+    /// Ends a subscription. What is queued already still arrives. False when there was none.
+    pub fn unsubscribe(&mut self, topic: &str) -> bool {
+        self.publishing.hub.unsubscribe(self.conn, topic)
+    }
+
+    /// Publishes to all subscribers of a topic on all shards, this connection included if it is
+    /// one.
+    ///
+    /// # Errors
+    /// [`PublishError::Full`] when too much is pending, [`PublishError::Topic`] when the name is no topic.
+    pub fn publish(&mut self, topic: &str, frame: &Frame) -> Result<(), PublishError> {
+        self.publish_except(topic, frame, None)
+    }
+
+    /// Publishes to all subscribers of a topic but this connection.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub fn publish_others(&mut self, topic: &str, frame: &Frame) -> Result<(), PublishError> {
+        self.publish_except(topic, frame, Some(self.id()))
+    }
+
+    /// Queues a frame for this connection alone.
+    pub fn reply(&mut self, frame: &Frame) -> SendStatus {
+        let shared = SharedFrame::new(frame.clone(), self.publishing.now);
+        self.publishing.hub.send(self.conn, &shared, self.publishing.now)
+    }
+
+    /// Queues a frame for one connection, on whichever shard it is. On another shard it is queued a
+    /// little later: `Sent` then says that it is on its way.
+    pub fn send(&mut self, to: ConnectionId, frame: &Frame) -> SendStatus {
+        if to.shard == self.publishing.shard {
+            let shared = SharedFrame::new(frame.clone(), self.publishing.now);
+            return self.publishing.hub.send(to.conn, &shared, self.publishing.now);
+        }
+        self.direct(to, frame.len(), Direct::Send(frame.clone()))
+    }
+
+    /// Begins the closing handshake of this connection, behind what is queued for it.
+    ///
+    /// # Panics
+    /// When `code` may not be sent (RFC 6455 §7.4), or `reason` is longer than 123 bytes.
+    pub fn close(&mut self, code: CloseCode, reason: &str) {
+        assert!(code.is_sendable(), "close code {code} may not be sent");
+        self.closes.borrow_mut().push((self.conn, code, reason.into()));
+    }
+
+    /// Begins the closing handshake of any connection.
+    ///
+    /// # Panics
+    /// As [`close`](Self::close).
+    pub fn close_other(&mut self, target: ConnectionId, code: CloseCode, reason: &str) {
+        assert!(code.is_sendable(), "close code {code} may not be sent");
+        if target.shard == self.publishing.shard {
+            self.closes.borrow_mut().push((target.conn, code, reason.into()));
+        } else {
+            self.direct(target, reason.len(), Direct::Close(code, reason.into()));
+        }
+    }
+
+    fn direct(&mut self, to: ConnectionId, bytes: usize, what: Direct) -> SendStatus {
+        let mesh = self.publishing.mesh;
+        let Some(ticket) = mesh.admission.admit(bytes) else { return SendStatus::Full };
+        let job = Job::Direct { to: to.conn, what, ticket };
+        if mesh.inbox(to.shard).post(job) { SendStatus::Sent } else { SendStatus::Gone }
+    }
+
+    fn publish_except(
+        &mut self,
+        topic: &str,
+        frame: &Frame,
+        except: Option<ConnectionId>,
+    ) -> Result<(), PublishError> {
+        check_topic(topic, self.publishing.topic_bytes_max)?;
+        let admission = &self.publishing.mesh.admission;
+        let ticket = admission.admit(frame.len()).ok_or(PublishError::Full)?;
+        self.publishing.publish(Arc::new(Publication {
+            topic: topic.into(),
+            frame: frame.clone(),
+            key: None,
+            except,
+            published_at: self.publishing.now,
+            seq: AtomicU64::new(0),
+            report: None,
+            _ticket: ticket,
+        }))
+    }
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("id", &self.id()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,58 @@
+//! The mesh task of a shard: does what other threads put into its inbox.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use corecast_hub::SharedFrame;
+use corecast_hub::session::ClosedBy;
+
+use crate::handler::Handler;
+use crate::limits::MESH_DELIVERIES_PER_TURN_MAX;
+use crate::mesh::{Direct, Job, Mailbox};
+use crate::shard::Shard;
+
+/// Runs until the executor ends the task.
+pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mailbox: Mailbox) {
+    poll_fn(|cx| {
+        let mut deliveries = 0;
+        while deliveries < MESH_DELIVERIES_PER_TURN_MAX {
+            let Some(job) = mailbox.take(cx.waker()) else {
+                shard.settle();
+                return Poll::<()>::Pending;
+            };
+            deliveries += 1 + perform(&shard, job);
+        }
+        shard.settle();
+        // There is more, and the flusher and the readers want their turn before it.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Does one job. Returns the frames that it queued.
+fn perform<H: Handler>(shard: &Shard<H>, job: Job) -> u64 {
+    let mut hub = shard.hub.borrow_mut();
+    match job {
+        Job::Publish(publication) => shard.publishing(&mut hub).sequence(&publication).delivered,
+        Job::Deliver(publication) => shard.publishing(&mut hub).deliver(&publication).delivered,
+        Job::Direct { to, what: Direct::Send(frame), ticket: _ticket } => {
+            let now = shard.clock.now();
+            hub.send(to, &SharedFrame::new(frame, now), now);
+            1
+        }
+        Job::Direct { to, what: Direct::Close(code, reason), ticket: _ticket } => {
+            drop(hub);
+            shard.close(to, ClosedBy::Handler, code, &reason);
+            1
+        }
+        Job::Shutdown { deadline } => {
+            drop(hub);
+            shard.leave(deadline);
+            1
+        }
+        #[cfg(feature = "fault-injection")]
+        Job::Panic => panic!("injected into the loop of shard {}", shard.id.0),
+    }
+}

@@ -1,0 +1,248 @@
+//! Starts the shards, supervises them, and ends them in order.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::{ShardPanic, StartError};
+use crate::handler::Handler;
+use crate::mesh::admission::Admission;
+use crate::mesh::{Inbox, Job, Mailbox, Mesh, mailbox};
+use crate::pages::Pages;
+use crate::publisher::Publisher;
+use crate::stats::{Reader, ShardStats, Stats};
+use crate::thread::{self, Seed};
+use crate::{ShardId, setup};
+
+/// Places in an inbox beyond what the admission lets in: for orders of the engine itself.
+const INBOX_SPARE: usize = 16;
+
+/// A running engine: its shards' threads, and the handles to them. Dropping it ends it within a
+/// second.
+#[derive(Debug)]
+pub struct Engine {
+    address: SocketAddr,
+    mesh: Arc<Mesh>,
+    clock: Clock,
+    topic_bytes_max: usize,
+    stats: Box<[Arc<ShardStats>]>,
+    reader: Mutex<Reader>,
+    outcome: Arc<Outcome>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Engine {
+    /// Starts an engine; each shard's handler is made by `factory`, on the shard.
+    ///
+    /// # Errors
+    /// [`StartError`] when a setting is out of bounds, the machine lacks something, or the address cannot be
+    /// listened on. Nothing is left running then.
+    pub fn start<H: Handler>(
+        config: Config,
+        pages: Pages,
+        factory: impl Fn(ShardId) -> H + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        setup::check(&config)?;
+        let cpus = setup::cpus(&config)?;
+        setup::check_machine(cpus.len())?;
+        let (address, listeners) = setup::listeners(&config, cpus.len())?;
+        let clock = Clock::start();
+        let (mesh, mailboxes) = connect_all(&config, cpus.len());
+        let stats: Box<[_]> = cpus.iter().map(|_| Arc::new(ShardStats::default())).collect();
+        let outcome = Arc::new(Outcome::new(cpus.len()));
+        let (config, factory) = (Arc::new(config), Arc::new(factory));
+        let (report, started) = std::sync::mpsc::channel();
+        let mut threads = Vec::new();
+        let parts = cpus.iter().zip(listeners).zip(mailboxes).zip(&stats).enumerate();
+        for (index, (((&cpu, listener), mailbox), stats)) in parts {
+            let seed = Seed {
+                id: setup::shard_id(index),
+                cpu,
+                listener,
+                mailbox,
+                config: Arc::clone(&config),
+                pages: pages.clone(),
+                clock,
+                mesh: Arc::clone(&mesh),
+                stats: Arc::clone(stats),
+                outcome: Arc::clone(&outcome),
+            };
+            threads.push(thread::spawn(seed, Arc::clone(&factory), report.clone())?);
+        }
+        drop(report);
+        let topic_bytes_max = config.topics.topic_bytes_max;
+        let engine = Self {
+            address,
+            mesh,
+            clock,
+            topic_bytes_max,
+            stats,
+            reader: Mutex::new(Reader::new()),
+            outcome,
+            threads: Mutex::new(threads),
+        };
+        // Each shard says that it runs, or why it does not; one that does not takes the engine down
+        // by its drop.
+        for result in started {
+            result?;
+        }
+        Ok(engine)
+    }
+
+    /// The address that is listened on, with the port that the kernel chose where 0 was asked for.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A handle that publishes from anywhere.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher {
+            mesh: Arc::clone(&self.mesh),
+            clock: self.clock,
+            topic_bytes_max: self.topic_bytes_max,
+        }
+    }
+
+    /// The number of shards.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.stats.len()
+    }
+
+    /// Counters summed over the shards; the latency is of the time since the last call.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        lock(&self.reader).read(self.stats.iter().map(|stats| &**stats))
+    }
+
+    /// Ends the engine in order: no new connections, what is queued still leaves, then Close 1001
+    /// to each peer. What is not closed by the deadline is dropped. Works on any async runtime.
+    ///
+    /// # Errors
+    /// When a shard had panicked.
+    pub async fn shutdown(&self, deadline: Duration) -> Result<(), ShardPanic> {
+        self.begin_shutdown(deadline);
+        self.ended().await
+    }
+
+    /// [`shutdown`](Self::shutdown) for a plain thread.
+    ///
+    /// # Errors
+    /// When a shard had panicked.
+    pub fn shutdown_blocking(&self, deadline: Duration) -> Result<(), ShardPanic> {
+        futures_lite::future::block_on(self.shutdown(deadline))
+    }
+
+    /// Waits until the engine has ended: by `shutdown`, or because a shard panicked. Works on any
+    /// async runtime.
+    ///
+    /// # Errors
+    /// When a shard had panicked. The others were drained then.
+    pub async fn ended(&self) -> Result<(), ShardPanic> {
+        let result = self.outcome.ended().await;
+        // All shards have said their last word: joining does not wait.
+        for thread in lock(&self.threads).drain(..) {
+            let _ = thread.join();
+        }
+        self.mesh.admission.stop();
+        result
+    }
+
+    /// [`ended`](Self::ended) for a plain thread.
+    ///
+    /// # Errors
+    /// When a shard had panicked.
+    pub fn wait(&self) -> Result<(), ShardPanic> {
+        futures_lite::future::block_on(self.ended())
+    }
+
+    /// Panics in the loop of a shard, to show what becomes of the others.
+    #[cfg(feature = "fault-injection")]
+    pub fn inject_panic(&self, shard: ShardId) {
+        self.mesh.inbox(shard).post(Job::Panic);
+    }
+
+    fn begin_shutdown(&self, deadline: Duration) {
+        self.mesh.leave(self.clock.now().after(deadline));
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if !lock(&self.threads).is_empty() {
+            let _ = self.shutdown_blocking(Duration::from_millis(500));
+        }
+    }
+}
+
+impl Mesh {
+    /// Orders every shard to leave by `deadline`.
+    pub(crate) fn leave(&self, deadline: corecast_hub::Timestamp) {
+        for inbox in &self.inboxes {
+            inbox.post(Job::Shutdown { deadline });
+        }
+    }
+}
+
+fn connect_all(config: &Config, shards: usize) -> (Arc<Mesh>, Vec<Mailbox>) {
+    let capacity = config.mesh.pending_publishes_max + INBOX_SPARE;
+    let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
+        (0..shards).map(|_| mailbox(capacity)).unzip();
+    let admission = Admission::new(config.mesh.clone());
+    (Arc::new(Mesh { inboxes: inboxes.into(), admission }), mailboxes)
+}
+
+/// What the shards' threads leave behind.
+#[derive(Debug)]
+pub(crate) struct Outcome(Mutex<Ending>);
+
+#[derive(Debug)]
+struct Ending {
+    running: usize,
+    panic: Option<ShardPanic>,
+    waiters: Vec<Waker>,
+}
+
+impl Outcome {
+    fn new(running: usize) -> Self {
+        Self(Mutex::new(Ending { running, panic: None, waiters: Vec::new() }))
+    }
+
+    /// A shard has ended; the first panic is kept.
+    pub(crate) fn shard_ended(&self, panic: Option<ShardPanic>) {
+        let mut ending = lock(&self.0);
+        ending.running -= 1;
+        if ending.panic.is_none() {
+            ending.panic = panic;
+        }
+        if ending.running == 0 {
+            ending.waiters.drain(..).for_each(Waker::wake);
+        }
+    }
+
+    fn ended(&self) -> impl Future<Output = Result<(), ShardPanic>> + '_ {
+        poll_fn(|cx| {
+            let mut ending = lock(&self.0);
+            if ending.running == 0 {
+                return Poll::Ready(ending.panic.clone().map_or(Ok(()), Err));
+            }
+            if !ending.waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
+                ending.waiters.push(cx.waker().clone());
+            }
+            Poll::Pending
+        })
+    }
+}
+
+/// Nothing panics while it holds one of these locks; if something did, what it guards is still
+/// whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,161 @@
+//! The flusher: once per tick, after the tasks that could run, it writes to every socket that has
+//! something queued.
+
+mod ring;
+
+use std::io::IoSlice;
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+use corecast_hub::session::ClosedBy;
+use corecast_hub::{ConnId, Hub, Outbox};
+
+use crate::config::Backend;
+use crate::handler::Handler;
+use crate::limits::GATHER_FRAMES_MAX;
+use crate::shard::{Shard, Slot, slot_mut};
+use crate::socket::{self, Written};
+use ring::Ring;
+
+/// What writes to the sockets, and its buffers.
+pub(crate) struct Flusher {
+    ring: Option<Ring>,
+    direct_max: usize,
+    batch_max: usize,
+    dirty: Vec<ConnId>,
+    targets: Vec<(ConnId, RawFd)>,
+    written: Vec<Written>,
+}
+
+impl Flusher {
+    /// A flusher with the backend asked for, or with `sendmsg` where the ring cannot be made.
+    pub(crate) fn new<H: Handler>(shard: &Shard<H>) -> Self {
+        let config = &shard.config.flush;
+        let ring = match shard.config.backend {
+            Backend::Sendmsg => None,
+            Backend::Ring => match Ring::new(config.batch_max) {
+                Ok(ring) => Some(ring),
+                Err(error) => {
+                    tracing::warn!(shard = shard.id.0, %error, "no ring for the flusher: using sendmsg");
+                    None
+                }
+            },
+        };
+        Self {
+            ring,
+            direct_max: config.direct_max,
+            batch_max: config.batch_max,
+            dirty: Vec::new(),
+            targets: Vec::new(),
+            written: Vec::new(),
+        }
+    }
+
+    /// Runs until the shard's executor ends it.
+    pub(crate) async fn run<H: Handler>(mut self, shard: Rc<Shard<H>>) {
+        loop {
+            shard.flush.wait().await;
+            self.flush(&shard);
+        }
+    }
+
+    /// Writes once to every dirty socket.
+    pub(crate) fn flush<H: Handler>(&mut self, shard: &Shard<H>) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        shard.hub.borrow_mut().take_dirty(&mut dirty);
+        for chunk in dirty.chunks(self.batch_max) {
+            self.write(shard, chunk);
+            self.settle(shard);
+        }
+        dirty.clear();
+        self.dirty = dirty;
+        let hub = shard.hub.borrow();
+        let totals = hub.totals();
+        shard.stats.conflated.set(totals.conflated);
+        shard.stats.dropped.set(totals.dropped);
+        shard.stats.queued_bytes.set(hub.queued_bytes());
+        drop(hub);
+        shard.settle();
+    }
+
+    fn write<H: Handler>(&mut self, shard: &Shard<H>, chunk: &[ConnId]) {
+        let mut slots = shard.slots.borrow_mut();
+        let fds = chunk.iter().filter_map(|&conn| {
+            let slot = slot_mut(&mut slots, conn)?;
+            (!slot.abort).then_some((conn, slot.fd))
+        });
+        self.targets.clear();
+        self.targets.extend(fds);
+        self.written.clear();
+        let hub = shard.hub.borrow();
+        match &mut self.ring {
+            Some(ring) if self.targets.len() > self.direct_max => {
+                ring.write(&hub, &self.targets, &mut self.written);
+            }
+            _ => write_directly(&hub, &self.targets, &mut self.written),
+        }
+        assert_eq!(self.targets.len(), self.written.len(), "each target has an outcome");
+    }
+
+    /// Tells hub and sessions what became of the writes.
+    fn settle<H: Handler>(&self, shard: &Shard<H>) {
+        let now = shard.clock.now();
+        let mut slots = shard.slots.borrow_mut();
+        let mut hub = shard.hub.borrow_mut();
+        let (mut frames, mut bytes) = (0, 0);
+        for (&(conn, fd), &written) in self.targets.iter().zip(&self.written) {
+            let Some(slot) = slot_mut(&mut slots, conn) else { continue };
+            match written {
+                Written::Bytes(n) => {
+                    let sent = hub.sent(conn, n, now);
+                    frames += u64::from(sent.frames);
+                    bytes += n as u64;
+                    if let Some(published_at) = sent.published_at {
+                        shard.stats.latency.record(now.0.saturating_sub(published_at.0));
+                    }
+                    if sent.finished_close && slot.session.close_sent(now) {
+                        socket::shut(fd, std::net::Shutdown::Write);
+                    }
+                    if hub.outbox(conn).is_some_and(Outbox::is_begun) {
+                        // A short write: the socket is full.
+                        block(&mut hub, slot, conn);
+                    }
+                }
+                Written::WouldBlock => block(&mut hub, slot, conn),
+                Written::Failed(error) => {
+                    let error = std::io::Error::from_raw_os_error(error);
+                    slot.session.lost(ClosedBy::Transport, &error.to_string());
+                    slot.abort();
+                }
+            }
+        }
+        shard.stats.writes.add(self.targets.len() as u64);
+        shard.stats.deliveries.add(frames);
+        shard.stats.bytes_out.add(bytes);
+    }
+}
+
+/// The socket takes no more: its task waits for room, and what is queued waits with it.
+fn block<D>(hub: &mut Hub, slot: &mut Slot<D>, conn: ConnId) {
+    hub.set_blocked(conn, true);
+    slot.blocked = true;
+    slot.wake();
+}
+
+/// One `send` or `sendmsg` a socket: for a handful of them, and the fallback.
+fn write_directly(hub: &Hub, targets: &[(ConnId, RawFd)], written: &mut Vec<Written>) {
+    for &(conn, fd) in targets {
+        let mut slices = [IoSlice::new(&[]); GATHER_FRAMES_MAX];
+        let mut count = 0;
+        if let Some(outbox) = hub.outbox(conn) {
+            for slice in outbox.slices().take(GATHER_FRAMES_MAX) {
+                slices[count] = IoSlice::new(slice);
+                count += 1;
+            }
+        }
+        written.push(match count {
+            0 => Written::Bytes(0),
+            _ => socket::write(fd, &slices[..count]),
+        });
+    }
+}

@@ -1,0 +1,125 @@
+//! What an embedder implements: one handler a shard, typed data a connection.
+
+use corecast_hub::session::Closed;
+use corecast_wire::{Frame, Upgrade};
+
+use crate::Context;
+
+/// The behaviour of a service, called on the shard that owns the connection.
+///
+/// Each shard has a handler of its own, made by the factory given to `spawn`, so `&mut self` needs
+/// no lock and neither the handler nor its data needs to be `Send`. Calls must not block: a shard
+/// is one thread.
+///
+/// A panic in a call closes that connection with 1011 and nothing else; the handler stays in use,
+/// so it must not leave its own state torn.
+pub trait Handler: 'static {
+    /// What the service keeps for each connection.
+    type Data: 'static;
+
+    /// A peer asks for a WebSocket. Accept with the connection's data, or reject with an HTTP
+    /// status.
+    ///
+    /// # Errors
+    /// The [`Reject`] that the peer is answered with.
+    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<Self::Data>, Reject>;
+
+    /// The handshake is answered; messages may flow.
+    fn on_open(&mut self, data: &mut Self::Data, context: &mut Context<'_>) {
+        let _ = (data, context);
+    }
+
+    /// A whole message came in. Its payload is borrowed from the read buffer: copy what is to stay.
+    fn on_message(
+        &mut self,
+        data: &mut Self::Data,
+        message: Message<'_>,
+        context: &mut Context<'_>,
+    ) {
+        let _ = (data, message, context);
+    }
+
+    /// The connection is over: called exactly once for each `on_open`, with who ended it and why.
+    /// It has left its topics; what is published here reaches others.
+    fn on_close(&mut self, data: Self::Data, closed: &Closed, context: &mut Context<'_>) {
+        let _ = (data, closed, context);
+    }
+}
+
+/// A message as it came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Valid UTF-8.
+    Text(&'a str),
+    /// Any bytes.
+    Binary(&'a [u8]),
+}
+
+impl Message<'_> {
+    /// The payload.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+
+    /// A frame of the same kind with the same payload, encoded once, to be published: the one copy
+    /// on its way.
+    #[must_use]
+    pub fn to_frame(&self) -> Frame {
+        match self {
+            Self::Text(text) => Frame::text(text),
+            Self::Binary(bytes) => Frame::binary(bytes),
+        }
+    }
+}
+
+/// A handshake accepted, with the connection's data.
+#[derive(Debug)]
+pub struct Accept<D> {
+    pub(crate) data: D,
+    pub(crate) subprotocol: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl<D> Accept<D> {
+    /// Accepts, with the connection's data.
+    pub fn new(data: D) -> Self {
+        Self { data, subprotocol: None, headers: Vec::new() }
+    }
+
+    /// Chooses a subprotocol. It must be one that the peer offered, else the handshake fails with
+    /// 500.
+    #[must_use]
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        self.subprotocol = Some(name.into());
+        self
+    }
+
+    /// Adds a header to the 101 answer. CR, LF or a reserved name fails the handshake with 500.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+}
+
+/// A handshake rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reject {
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+}
+
+impl Reject {
+    /// Rejects with an HTTP status from 400 to 599 and a sentence for the body.
+    ///
+    /// # Panics
+    /// When `status` is outside of 400 to 599.
+    pub fn new(status: u16, reason: impl Into<String>) -> Self {
+        assert!((400..=599).contains(&status), "a rejection has a status from 400 to 599");
+        Self { status, reason: reason.into() }
+    }
+}

@@ -1,0 +1,67 @@
+//! Defaults and hard bounds of a shard, in bytes and in count, checked against each other at
+//! compile time.
+
+use std::time::Duration;
+
+/// Shards of one engine.
+pub const SHARDS_MAX: usize = 1_024;
+
+/// Connections that one shard holds at most, handshakes included.
+pub const CONNECTIONS_MAX: u32 = 1_000_000;
+
+/// Longest message a peer may send, in payload bytes over all fragments.
+pub const MESSAGE_BYTES_MAX: usize = 65_536;
+
+/// Fragments (parts) of one message at most. An attacker bounded in bytes alone spends parts.
+pub const MESSAGE_PARTS_MAX: u32 = 1_024;
+
+/// Ping, pong and close frames of one connection in one second at most.
+pub const CONTROL_FRAMES_PER_SECOND_MAX: u32 = 100;
+
+/// Bytes of the shard-wide read buffer: one `recv` takes at most that much from a socket.
+pub const SCRATCH_BYTES: usize = 65_536;
+
+/// Publications that are accepted and not yet queued on every shard, in count.
+pub const PENDING_PUBLISHES_MAX: usize = 16_384;
+
+/// Publications that are accepted and not yet queued on every shard, in bytes of encoded frames.
+pub const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Frames of one socket that one write gathers. Linux takes 1,024 (UIO_MAXIOV).
+pub const GATHER_FRAMES_MAX: usize = 64;
+
+/// Sockets that one submission of the batch ring serves.
+pub const FLUSH_BATCH_MAX: usize = 512;
+
+/// With so few sockets to write to, plain sends beat a submission.
+pub const FLUSH_DIRECT_MAX: usize = 4;
+
+/// Kernel send buffer of one socket in bytes (`SO_SNDBUF`; Linux doubles it for its bookkeeping).
+pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
+
+/// Unsent bytes in the kernel above which a socket is not writable (`TCP_NOTSENT_LOWAT`).
+pub const NOTSENT_LOWAT_BYTES: u32 = 16 * 1024;
+
+/// Connections that one wake of the listener accepts before others get their turn.
+pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+
+/// Connections that are answered 503 in one turn when the process is out of descriptors.
+pub const REFUSALS_PER_TURN_MAX: usize = 64;
+
+/// Deliveries (socket × message) that one turn of the mesh queues before others get their turn.
+pub const MESH_DELIVERIES_PER_TURN_MAX: u64 = 50_000;
+
+/// Bytes that a closing connection's peer may still send before its socket is closed under it.
+pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
+
+/// Time for the peer to close its side once ours is shut.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Pages that a builder takes.
+pub const PAGES_MAX: usize = 256;
+
+const _: () = assert!(GATHER_FRAMES_MAX <= 1_024, "UIO_MAXIOV");
+const _: () = assert!(FLUSH_DIRECT_MAX < FLUSH_BATCH_MAX);
+const _: () = assert!(FLUSH_BATCH_MAX <= 4_096, "entries of the side ring");
+const _: () = assert!(NOTSENT_LOWAT_BYTES as usize <= SEND_BUFFER_BYTES);
+const _: () = assert!(PENDING_BYTES_MAX > MESSAGE_BYTES_MAX);

@@ -1,0 +1,73 @@
+//! From publishers and shards to shards: bounded, without a lock on the way, in order for each
+//! topic.
+//!
+//! A topic has one home shard, by the hash of its name. The home gives each publication its
+//! sequence number and forwards it; since every path is first in, first out, all shards see a
+//! topic's publications in one order.
+
+pub(crate) mod admission;
+mod inbox;
+mod publication;
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use corecast_hub::ConnId;
+use corecast_wire::{CloseCode, Frame};
+
+pub(crate) use inbox::{Inbox, Mailbox, mailbox};
+pub(crate) use publication::{Publication, ReportCell};
+pub use publication::{PublishReport, Reported};
+
+use crate::ShardId;
+use admission::{Admission, Ticket};
+
+/// What a shard is asked to do by another thread.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Give it a sequence number, queue it here, forward it. Sent to the topic's home only.
+    Publish(Arc<Publication>),
+    /// Queue it here. Sent by the home.
+    Deliver(Arc<Publication>),
+    /// For one connection.
+    Direct { to: ConnId, what: Direct, ticket: Ticket },
+    /// Leave: close every connection, force it by the deadline.
+    Shutdown { deadline: corecast_hub::Timestamp },
+    /// Panic, to show what a panic in the loop does.
+    #[cfg(feature = "fault-injection")]
+    Panic,
+}
+
+/// What is done to one connection.
+#[derive(Debug)]
+pub(crate) enum Direct {
+    Send(Frame),
+    Close(CloseCode, Box<str>),
+}
+
+/// The ways to every shard, for whoever publishes.
+#[derive(Debug)]
+pub(crate) struct Mesh {
+    pub(crate) inboxes: Box<[Inbox]>,
+    pub(crate) admission: Arc<Admission>,
+}
+
+impl Mesh {
+    /// The shard that orders this topic.
+    #[inline]
+    pub(crate) fn home(&self, topic: &str) -> ShardId {
+        let shards = self.inboxes.len();
+        if shards == 1 {
+            return ShardId(0);
+        }
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write(topic.as_bytes());
+        let slot = hasher.finish() % shards as u64;
+        ShardId(u16::try_from(slot).unwrap_or_else(|_| unreachable!("fewer than 65,536 shards")))
+    }
+
+    #[inline]
+    pub(crate) fn inbox(&self, shard: ShardId) -> &Inbox {
+        &self.inboxes[usize::from(shard.0)]
+    }
+}

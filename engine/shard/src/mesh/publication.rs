@@ -1,0 +1,111 @@
+//! One message on its way to all shards, and the account of what became of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use corecast_hub::{Report, Timestamp};
+use corecast_wire::Frame;
+
+use super::admission::Ticket;
+use crate::ConnectionId;
+
+/// A message encoded once, shared by all shards. Its ticket is given back when the last shard has
+/// queued it.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) topic: Box<str>,
+    pub(crate) frame: Frame,
+    pub(crate) key: Option<Box<[u8]>>,
+    pub(crate) except: Option<ConnectionId>,
+    pub(crate) published_at: Timestamp,
+    pub(crate) seq: AtomicU64,
+    pub(crate) report: Option<Arc<ReportCell>>,
+    pub(crate) _ticket: Ticket,
+}
+
+impl Publication {
+    pub(crate) fn add(&self, report: Report) {
+        if let Some(cell) = &self.report {
+            cell.delivered.fetch_add(report.delivered, Ordering::Relaxed);
+            cell.conflated.fetch_add(report.conflated, Ordering::Relaxed);
+            cell.dropped.fetch_add(report.dropped, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Publication {
+    fn drop(&mut self) {
+        if let Some(cell) = &self.report {
+            cell.finish();
+        }
+    }
+}
+
+/// Sums over the shards, and who waits for them.
+#[derive(Debug, Default)]
+pub(crate) struct ReportCell {
+    delivered: AtomicU64,
+    conflated: AtomicU64,
+    dropped: AtomicU64,
+    done: AtomicBool,
+    waiter: Mutex<Option<Waker>>,
+}
+
+impl ReportCell {
+    fn finish(&self) {
+        self.done.store(true, Ordering::Release);
+        let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+
+    fn report(&self) -> Option<PublishReport> {
+        self.done.load(Ordering::Acquire).then(|| PublishReport {
+            delivered: self.delivered.load(Ordering::Relaxed),
+            conflated: self.conflated.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// What became of one publication, over all shards, once each has queued it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PublishReport {
+    /// Sockets whose queue took it.
+    pub delivered: u64,
+    /// Older unsent values that it replaced.
+    pub conflated: u64,
+    /// Frames that a policy discarded on this occasion: this one, or older ones in its favour.
+    pub dropped: u64,
+}
+
+/// A [`PublishReport`] to come. Await it on any runtime, or [`wait`](Self::wait) on a thread.
+#[derive(Debug)]
+#[must_use = "a report is delivered to who waits for it"]
+pub struct Reported {
+    pub(crate) cell: Arc<ReportCell>,
+}
+
+impl Reported {
+    /// Blocks this thread until every shard has queued the publication. Never call it on a shard.
+    #[must_use]
+    pub fn wait(self) -> PublishReport {
+        futures_lite::future::block_on(self)
+    }
+}
+
+impl Future for Reported {
+    type Output = PublishReport;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<PublishReport> {
+        if let Some(report) = self.cell.report() {
+            return Poll::Ready(report);
+        }
+        *self.cell.waiter.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        self.cell.report().map_or(Poll::Pending, Poll::Ready)
+    }
+}

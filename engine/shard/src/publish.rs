@@ -1,0 +1,93 @@
+//! Publishing on a shard: the home gives the number, every shard queues for its own subscribers.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use corecast_hub::{Hub, Publication as Delivery, Report, SharedFrame, Timestamp};
+
+use crate::mesh::{Job, Mesh, Publication};
+use crate::stats::ShardStats;
+use crate::{PublishError, ShardId};
+
+/// What publishing from a shard needs.
+pub(crate) struct Publishing<'a> {
+    pub(crate) shard: ShardId,
+    pub(crate) now: Timestamp,
+    pub(crate) topic_bytes_max: usize,
+    pub(crate) hub: &'a mut Hub,
+    pub(crate) sequences: &'a RefCell<Sequences>,
+    pub(crate) mesh: &'a Arc<Mesh>,
+    pub(crate) stats: &'a ShardStats,
+}
+
+impl Publishing<'_> {
+    /// Takes a publication on its way from this shard: to its home, or home it is.
+    pub(crate) fn publish(&mut self, publication: Arc<Publication>) -> Result<(), PublishError> {
+        let home = self.mesh.home(&publication.topic);
+        if home == self.shard {
+            self.sequence(&publication);
+            return Ok(());
+        }
+        let posted = self.mesh.inbox(home).post(Job::Publish(publication));
+        posted.then_some(()).ok_or(PublishError::Stopped)
+    }
+
+    /// This shard is the topic's home: number, forward, queue. Returns the deliveries queued here.
+    pub(crate) fn sequence(&mut self, publication: &Arc<Publication>) -> Report {
+        let seq = self.sequences.borrow_mut().next(&publication.topic);
+        publication.seq.store(seq, Ordering::Relaxed);
+        self.stats.publishes.add(1);
+        for (shard, inbox) in self.mesh.inboxes.iter().enumerate() {
+            if shard != usize::from(self.shard.0) {
+                // An inbox has a place for all that the admission lets in: it is full only where a
+                // shard has died.
+                inbox.post(Job::Deliver(Arc::clone(publication)));
+            }
+        }
+        self.deliver(publication)
+    }
+
+    /// Queues a numbered publication for the subscribers here.
+    pub(crate) fn deliver(&mut self, publication: &Publication) -> Report {
+        let frame = SharedFrame::new(publication.frame.clone(), publication.published_at);
+        let except = publication.except.filter(|id| id.shard == self.shard).map(|id| id.conn);
+        let delivery = Delivery {
+            topic: &publication.topic,
+            seq: publication.seq.load(Ordering::Relaxed),
+            frame: &frame,
+            key: publication.key.as_deref(),
+            except,
+        };
+        let report = self.hub.publish(&delivery, self.now);
+        publication.add(report);
+        report
+    }
+}
+
+/// The last sequence number of each topic whose home is this shard, from 1 in an epoch.
+#[derive(Debug)]
+pub(crate) struct Sequences {
+    last: HashMap<Box<str>, u64>,
+    topics_max: usize,
+}
+
+impl Sequences {
+    pub(crate) fn new(topics_max: usize) -> Self {
+        Self { last: HashMap::new(), topics_max }
+    }
+
+    /// The next number of a topic; 0, "not numbered", for topics beyond the bound.
+    fn next(&mut self, topic: &str) -> u64 {
+        if let Some(last) = self.last.get_mut(topic) {
+            *last += 1;
+            return *last;
+        }
+        if self.last.len() == self.topics_max {
+            return 0;
+        }
+        self.last.insert(topic.into(), 1);
+        1
+    }
+}

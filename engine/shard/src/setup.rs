@@ -1,0 +1,113 @@
+//! What is settled before the first thread starts: bounds, machine, cores, listening sockets.
+
+use std::net::SocketAddr;
+
+use corecast_hub::{RuleError, Rules};
+use corecast_tuning::{Facts, start_problems};
+use socket2::Socket;
+
+use crate::config::Config;
+use crate::error::StartError;
+use crate::{ShardId, limits, socket};
+
+/// Checks every setting against its bounds.
+pub(crate) fn check(config: &Config) -> Result<(), StartError> {
+    rules(config)
+        .map_err(|error| StartError::Setting { name: "policies", problem: error.to_string() })?;
+    let (connection, topics, mesh) = (&config.connection, &config.topics, &config.mesh);
+    let bounds = [
+        ("shards", config.shards, 0, limits::SHARDS_MAX),
+        ("cpus", config.cpus.len(), 0, limits::SHARDS_MAX),
+        ("outbox.bytes_max", config.outbox.bytes_max, 1, 1 << 30),
+        ("outbox.frames_max", config.outbox.frames_max as usize, 1, 1 << 20),
+        ("connection.connections_max", connection.connections_max as usize, 1, 1 << 24),
+        ("connection.message_bytes_max", connection.message_bytes_max, 1, 1 << 30),
+        ("connection.message_parts_max", connection.message_parts_max as usize, 1, 1 << 20),
+        ("topics.topic_bytes_max", topics.topic_bytes_max, 1, 65_535),
+        ("topics.topics_max", topics.topics_max, 1, 1 << 30),
+        ("topics.subscriptions_max", topics.subscriptions_max, 1, 1 << 30),
+        ("socket.send_buffer_bytes", config.socket.send_buffer_bytes, 0, 1 << 30),
+        ("mesh.pending_publishes_max", mesh.pending_publishes_max, 2, 1 << 20),
+        ("mesh.pending_bytes_max", mesh.pending_bytes_max, 1 << 16, 1 << 40),
+        ("flush.batch_max", config.flush.batch_max, 1, 4_096),
+        ("flush.direct_max", config.flush.direct_max, 0, 4_096),
+    ];
+    for (name, value, min, max) in bounds {
+        if !(min..=max).contains(&value) {
+            let problem = format!("{value} is out of bounds; it may be from {min} to {max}");
+            return Err(StartError::Setting { name, problem });
+        }
+    }
+    for (name, value) in [
+        ("connection.handshake_timeout_ms", connection.handshake_timeout_ms),
+        ("connection.message_timeout_ms", connection.message_timeout_ms),
+        ("connection.pong_timeout_ms", connection.pong_timeout_ms),
+        ("connection.close_timeout_ms", connection.close_timeout_ms),
+        ("outbox.age_max_ms", config.outbox.age_max_ms),
+        ("outbox.stall_max_ms", config.outbox.stall_max_ms),
+    ] {
+        if value == 0 {
+            let problem = "0 is out of bounds; it must be at least 1 millisecond".to_owned();
+            return Err(StartError::Setting { name, problem });
+        }
+    }
+    Ok(())
+}
+
+/// The rules of the topics' policies.
+pub(crate) fn rules(config: &Config) -> Result<Rules, RuleError> {
+    let mut rules = Rules::new();
+    for rule in &config.policies {
+        rules.add(&rule.pattern, rule.policy)?;
+    }
+    Ok(rules)
+}
+
+/// The CPU of each shard, from the settings or the process's affinity: glommio would ignore the
+/// latter.
+pub(crate) fn cpus(config: &Config) -> Result<Vec<usize>, StartError> {
+    let allowed: Vec<usize> =
+        core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
+    let cpus = if config.cpus.is_empty() { &allowed } else { &config.cpus };
+    if let Some(cpu) = cpus.iter().find(|cpu| !allowed.contains(cpu)) {
+        let problem =
+            format!("CPU {cpu} is not among those that this process may use: {allowed:?}");
+        return Err(StartError::Setting { name: "cpus", problem });
+    }
+    if cpus.is_empty() {
+        let problem = "the process's CPU affinity cannot be read; list the CPUs".to_owned();
+        return Err(StartError::Setting { name: "cpus", problem });
+    }
+    let shards = if config.shards == 0 { cpus.len() } else { config.shards };
+    Ok(cpus.iter().copied().cycle().take(shards).collect())
+}
+
+/// Speaks before glommio does, which panics or exits where it lacks something.
+pub(crate) fn check_machine(shards: usize) -> Result<(), StartError> {
+    let problems = start_problems(&Facts::read(), shards);
+    if problems.is_empty() { Ok(()) } else { Err(StartError::Machine(problems)) }
+}
+
+/// One listening socket for each shard, on one address.
+pub(crate) fn listeners(
+    config: &Config,
+    shards: usize,
+) -> Result<(SocketAddr, Vec<Socket>), StartError> {
+    let asked = config.listen;
+    if asked.port() != 0 && socket::in_use(asked) {
+        let source = std::io::ErrorKind::AddrInUse.into();
+        return Err(StartError::Listen { address: asked, source });
+    }
+    let first = socket::listen(asked, &config.socket)?;
+    let address = first.local_addr().ok().and_then(|address| address.as_socket()).unwrap_or(asked);
+    let mut listeners = vec![first];
+    for _ in 1..shards {
+        listeners.push(socket::listen(address, &config.socket)?);
+    }
+    Ok((address, listeners))
+}
+
+/// The number of a shard. `check` has bounded it.
+pub(crate) fn shard_id(index: usize) -> ShardId {
+    ShardId(u16::try_from(index).unwrap_or_else(|_| unreachable!("SHARDS_MAX is below 65,536")))
+}

@@ -1,0 +1,272 @@
+//! The state of one shard. One thread owns it; nothing here is shared, and no borrow lives across
+//! an await.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Waker;
+
+use corecast_hub::session::{ClosedBy, Phase, Session, SessionConfig};
+use corecast_hub::{ConnId, Flush, Hub, SLOW_CLOSE_CODE, SlowReason, Timestamp};
+use corecast_wire::{CloseCode, Receiver, ReceiverLimits, Role};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::context::Context;
+use crate::handler::Handler;
+use crate::mesh::Mesh;
+use crate::pages::Pages;
+use crate::publish::{Publishing, Sequences};
+use crate::signal::Signal;
+use crate::stats::ShardStats;
+use crate::{ShardId, limits};
+
+/// One shard's state; its tasks hold it by `Rc`.
+pub(crate) struct Shard<H: Handler> {
+    pub(crate) id: ShardId,
+    pub(crate) config: Arc<Config>,
+    pub(crate) sessions: SessionConfig,
+    pub(crate) pages: Pages,
+    pub(crate) clock: Clock,
+    pub(crate) mesh: Arc<Mesh>,
+    pub(crate) stats: Arc<ShardStats>,
+    pub(crate) hub: RefCell<Hub>,
+    pub(crate) handler: RefCell<H>,
+    pub(crate) slots: RefCell<Vec<Option<Slot<H::Data>>>>,
+    pub(crate) scratch: RefCell<Box<[u8]>>,
+    pub(crate) sequences: RefCell<Sequences>,
+    /// Wakes the flusher.
+    pub(crate) flush: Signal,
+    /// Wakes the shard's main task when it is to leave.
+    pub(crate) left: Signal,
+    pub(crate) leaving: Cell<Option<Timestamp>>,
+    pub(crate) live: Cell<u32>,
+    /// Closes that the handler asked for, to be done when its call is over.
+    pub(crate) closes: RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
+    /// Filled and emptied by `note_slow`.
+    slow: RefCell<Vec<(ConnId, SlowReason)>>,
+    congested: Cell<u32>,
+}
+
+/// What a shard keeps for one connection. The socket itself belongs to the connection's task.
+pub(crate) struct Slot<D> {
+    pub(crate) conn: ConnId,
+    pub(crate) fd: RawFd,
+    pub(crate) peer: SocketAddr,
+    pub(crate) session: Session,
+    pub(crate) data: Option<D>,
+    pub(crate) task: Option<Waker>,
+    /// The socket takes no more: the task waits for room.
+    pub(crate) blocked: bool,
+    /// The task is to end without further ado.
+    pub(crate) abort: bool,
+}
+
+impl<H: Handler> Shard<H> {
+    #[allow(clippy::too_many_arguments, reason = "the one place where a shard is put together")]
+    pub(crate) fn new(
+        id: ShardId,
+        config: Arc<Config>,
+        pages: Pages,
+        clock: Clock,
+        mesh: Arc<Mesh>,
+        stats: Arc<ShardStats>,
+        hub: Hub,
+        handler: H,
+    ) -> Self {
+        Self {
+            id,
+            sessions: config.connection.sessions(),
+            sequences: RefCell::new(Sequences::new(config.topics.topics_max)),
+            config,
+            pages,
+            clock,
+            mesh,
+            stats,
+            hub: RefCell::new(hub),
+            handler: RefCell::new(handler),
+            slots: RefCell::new(Vec::new()),
+            scratch: RefCell::new(vec![0; limits::SCRATCH_BYTES].into_boxed_slice()),
+            flush: Signal::default(),
+            left: Signal::default(),
+            leaving: Cell::new(None),
+            live: Cell::new(0),
+            closes: RefCell::new(Vec::new()),
+            slow: RefCell::new(Vec::new()),
+            congested: Cell::new(0),
+        }
+    }
+
+    /// Takes a new socket in. Its session begins with the handshake.
+    pub(crate) fn admit(&self, fd: RawFd, peer: SocketAddr) -> ConnId {
+        let now = self.clock.now();
+        let conn = self.hub.borrow_mut().connect(now);
+        let connection = &self.config.connection;
+        let receiver = Receiver::new(
+            Role::Server,
+            ReceiverLimits {
+                message_bytes_max: connection.message_bytes_max,
+                message_parts_max: connection.message_parts_max,
+            },
+        );
+        let session = Session::new(receiver, now);
+        let slot = Slot {
+            conn,
+            fd,
+            peer,
+            session,
+            data: None,
+            task: None,
+            blocked: false,
+            abort: self.leaving.get().is_some(),
+        };
+        let mut slots = self.slots.borrow_mut();
+        let index = conn.index as usize;
+        if slots.len() <= index {
+            slots.resize_with(index + 1, || None);
+        }
+        assert!(slots[index].is_none(), "the hub gave a slot away twice");
+        slots[index] = Some(slot);
+        self.live.set(self.live.get() + 1);
+        self.stats.accepted.add(1);
+        conn
+    }
+
+    /// The connection is gone: leave the topics, tell the handler, free the slot.
+    pub(crate) fn release(&self, conn: ConnId) {
+        let slot = self.slots.borrow_mut()[conn.index as usize].take();
+        self.hub.borrow_mut().disconnect(conn);
+        let Some(mut slot) = slot else { return };
+        assert_eq!(slot.conn, conn, "a task released a slot that is not its own");
+        let closed = slot.session.take_closed();
+        if let Some(data) = slot.data {
+            self.stats.connections.subtract(1);
+            match closed.by {
+                ClosedBy::Slow => self.stats.slow_closed.add(1),
+                ClosedBy::Violation => self.stats.violations.add(1),
+                _ => {}
+            }
+            // Nobody is left to close: a panic here is only counted.
+            let _ = self.call(conn, slot.peer, |handler, context| {
+                handler.on_close(data, &closed, context);
+            });
+        }
+        self.live.set(self.live.get() - 1);
+        self.settle();
+    }
+
+    /// Calls the handler. A panic in it is caught, counted, and answered with `Err`.
+    pub(crate) fn call<R>(
+        &self,
+        conn: ConnId,
+        peer: SocketAddr,
+        call: impl FnOnce(&mut H, &mut Context<'_>) -> R,
+    ) -> Result<R, Panicked> {
+        let mut hub = self.hub.borrow_mut();
+        let mut handler = self.handler.borrow_mut();
+        let mut context = Context::new(self.publishing(&mut hub), &self.closes, conn, peer);
+        let result = catch_unwind(AssertUnwindSafe(|| call(&mut handler, &mut context)));
+        result.map_err(|_| {
+            self.stats.handler_panics.add(1);
+            tracing::error!(shard = self.id.0, %peer, "the handler panicked");
+            Panicked
+        })
+    }
+
+    /// What publishing from this shard needs.
+    pub(crate) fn publishing<'a>(&'a self, hub: &'a mut Hub) -> Publishing<'a> {
+        Publishing {
+            shard: self.id,
+            now: self.clock.now(),
+            topic_bytes_max: self.config.topics.topic_bytes_max,
+            hub,
+            sequences: &self.sequences,
+            mesh: &self.mesh,
+            stats: &self.stats,
+        }
+    }
+
+    /// Begins the closing handshake of a connection. Nothing happens when it is closing already, or
+    /// gone.
+    pub(crate) fn close(&self, conn: ConnId, by: ClosedBy, code: CloseCode, reason: &str) {
+        let mut slots = self.slots.borrow_mut();
+        let Some(slot) = slot_mut(&mut slots, conn) else { return };
+        if slot.session.phase() == Phase::Upgrading {
+            slot.session.lost(by, reason);
+            slot.abort();
+        } else if let Some(frame) = slot.session.close(by, code, reason, self.clock.now()) {
+            self.hub.borrow_mut().close(conn, frame, Flush::Queued);
+        }
+    }
+
+    /// Leaves, by the deadline. The main task does it.
+    pub(crate) fn leave(&self, deadline: Timestamp) {
+        if self.leaving.get().is_none_or(|earlier| deadline < earlier) {
+            self.leaving.set(Some(deadline));
+        }
+        self.left.raise();
+    }
+
+    /// All connections, as they are now.
+    pub(crate) fn connections(&self) -> Vec<ConnId> {
+        self.slots.borrow().iter().flatten().map(|slot| slot.conn).collect()
+    }
+
+    /// What follows from any change: closes that the handler asked for, the flusher's turn, the
+    /// publishers' room.
+    pub(crate) fn settle(&self) {
+        loop {
+            let Some((conn, code, reason)) = self.closes.borrow_mut().pop() else { break };
+            self.close(conn, ClosedBy::Handler, code, &reason);
+        }
+        self.note_slow();
+        let hub = self.hub.borrow();
+        if hub.has_dirty() {
+            self.flush.raise();
+        }
+        let congested = hub.congested();
+        let before = self.congested.replace(congested);
+        self.mesh.admission.congestion_changed(i64::from(congested) - i64::from(before));
+    }
+
+    /// The hub closes slow readers by itself: their sessions follow.
+    fn note_slow(&self) {
+        let mut slow = self.slow.borrow_mut();
+        self.hub.borrow_mut().take_slow(&mut slow);
+        if slow.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let mut slots = self.slots.borrow_mut();
+        for (conn, reason) in slow.drain(..) {
+            if let Some(slot) = slot_mut(&mut slots, conn) {
+                slot.session.closed_as_slow(SLOW_CLOSE_CODE, &reason.to_string(), now);
+            }
+        }
+    }
+}
+
+/// The handler panicked.
+#[derive(Debug)]
+pub(crate) struct Panicked;
+
+impl<D> Slot<D> {
+    /// Ends the connection's task at its next turn, without a closing handshake.
+    pub(crate) fn abort(&mut self) {
+        self.abort = true;
+        self.wake();
+    }
+
+    pub(crate) fn wake(&self) {
+        if let Some(task) = &self.task {
+            task.wake_by_ref();
+        }
+    }
+}
+
+/// The slot of a connection, unless it is gone.
+pub(crate) fn slot_mut<D>(slots: &mut [Option<Slot<D>>], conn: ConnId) -> Option<&mut Slot<D>> {
+    slots.get_mut(conn.index as usize)?.as_mut().filter(|slot| slot.conn == conn)
+}

@@ -1,0 +1,178 @@
+//! The few socket calls that glommio does not offer, on descriptors that a connection's task owns.
+
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use glommio::net::{TcpListener, TcpStream};
+use rustix::net::{SendAncillaryBuffer, SendFlags, SocketFlags};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::config::SocketConfig;
+use crate::error::StartError;
+
+/// What a write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// So many bytes were taken.
+    Bytes(usize),
+    /// The socket takes nothing now.
+    WouldBlock,
+    /// The connection is broken.
+    Failed(i32),
+}
+
+impl Written {
+    /// From the result of a send in io_uring's form: a length, or a negated error number.
+    pub(crate) fn from_result(result: i32) -> Self {
+        const AGAIN: i32 = rustix::io::Errno::AGAIN.raw_os_error();
+        const INTR: i32 = rustix::io::Errno::INTR.raw_os_error();
+        const NOBUFS: i32 = rustix::io::Errno::NOBUFS.raw_os_error();
+        const NOMEM: i32 = rustix::io::Errno::NOMEM.raw_os_error();
+        match -result {
+            // Out of memory for a packet is not the end of a connection: the task waits for room as
+            // for any other.
+            AGAIN | INTR | NOBUFS | NOMEM => Self::WouldBlock,
+            error if error > 0 => Self::Failed(error),
+            _ => usize::try_from(result).map_or(Self::WouldBlock, Self::Bytes),
+        }
+    }
+}
+
+/// Borrows a descriptor that a connection's task owns.
+pub(crate) fn borrow(fd: &RawFd) -> BorrowedFd<'_> {
+    // SAFETY: slots hold the descriptor of their connection's stream, and a task frees its slot
+    // before it drops the stream, in one turn. So a descriptor found in a slot is open for as long
+    // as that turn lasts.
+    unsafe { BorrowedFd::borrow_raw(*fd) }
+}
+
+/// One `send` or `sendmsg` that neither blocks nor raises SIGPIPE.
+pub(crate) fn write(fd: RawFd, slices: &[IoSlice<'_>]) -> Written {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let fd = borrow(&fd);
+    let result = match slices {
+        [one] => rustix::net::send(fd, one, flags),
+        many => rustix::net::sendmsg(fd, many, &mut SendAncillaryBuffer::default(), flags),
+    };
+    match result {
+        Ok(sent) => Written::Bytes(sent),
+        Err(error) => Written::from_result(-error.raw_os_error()),
+    }
+}
+
+/// Shuts our side, or both. The peer being gone already is no error.
+pub(crate) fn shut(fd: RawFd, how: Shutdown) {
+    let fd = borrow(&fd);
+    let _ = SockRef::from(&fd).shutdown(how);
+}
+
+/// A listening socket of our own: glommio's has a backlog of 1,024 and no say in it.
+pub(crate) fn listen(address: SocketAddr, config: &SocketConfig) -> Result<Socket, StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
+        .map_err(failed)?;
+    let open = || -> io::Result<()> {
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(backlog(config))
+    };
+    open().map_err(failed)?;
+    Ok(socket)
+}
+
+/// True when another process (or another user's) listens on that address already: with SO_REUSEPORT
+/// the kernel would share its connections out between the two without a word.
+pub(crate) fn in_use(address: SocketAddr) -> bool {
+    let plain = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP));
+    let Ok(plain) = plain else { return false };
+    if plain.set_reuse_address(true).is_err() {
+        return false;
+    }
+    matches!(plain.bind(&address.into()), Err(error) if error.kind() == io::ErrorKind::AddrInUse)
+}
+
+fn backlog(config: &SocketConfig) -> i32 {
+    let wanted = match config.backlog {
+        0 => std::fs::read_to_string("/proc/sys/net/core/somaxconn")
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(4_096),
+        backlog => backlog,
+    };
+    i32::try_from(wanted).unwrap_or(i32::MAX)
+}
+
+/// A listening socket that glommio waits on, and its descriptor, which glommio does not tell.
+pub(crate) struct Listener {
+    pub(crate) waiter: TcpListener,
+    fd: RawFd,
+}
+
+/// Hands a listening socket to glommio.
+pub(crate) fn to_listener(socket: Socket) -> Listener {
+    let fd = socket.into_raw_fd();
+    // SAFETY: the descriptor is a listening TCP socket, and its ownership moves from `socket` to
+    // the listener.
+    Listener { waiter: unsafe { TcpListener::from_raw_fd(fd) }, fd }
+}
+
+/// Hands an accepted socket to glommio.
+pub(crate) fn to_stream(fd: OwnedFd) -> TcpStream {
+    // SAFETY: the descriptor is a connected TCP socket, and its ownership moves from `fd` to the
+    // stream.
+    unsafe { TcpStream::from_raw_fd(fd.into_raw_fd()) }
+}
+
+/// Accepts what waits already, up to `max`, without blocking.
+pub(crate) fn accept_waiting(
+    listener: &Listener,
+    max: usize,
+    mut take: impl FnMut(OwnedFd),
+) -> io::Result<()> {
+    let fd = borrow(&listener.fd);
+    // glommio's own accept wants a blocking listener: it is non-blocking only in here.
+    rustix::io::ioctl_fionbio(fd, true)?;
+    let mut outcome = Ok(());
+    for _ in 0..max {
+        match rustix::net::accept_with(fd, SocketFlags::CLOEXEC) {
+            Ok(socket) => take(socket),
+            Err(rustix::io::Errno::AGAIN) => break,
+            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => {}
+            Err(error) => {
+                outcome = Err(error.into());
+                break;
+            }
+        }
+    }
+    rustix::io::ioctl_fionbio(fd, false)?;
+    outcome
+}
+
+/// Sets what a broadcast socket needs; a failure leaves the default, which works.
+pub(crate) fn prepare(fd: RawFd, config: &SocketConfig) {
+    let fd = borrow(&fd);
+    let socket = SockRef::from(&fd);
+    let _ = socket.set_tcp_nodelay(true);
+    if config.send_buffer_bytes > 0 {
+        let _ = socket.set_send_buffer_size(config.send_buffer_bytes);
+    }
+    if config.notsent_lowat_bytes > 0 {
+        set_notsent_lowat(fd.as_raw_fd(), config.notsent_lowat_bytes);
+    }
+}
+
+fn set_notsent_lowat(fd: RawFd, bytes: u32) {
+    // SAFETY: the option takes a u32 by pointer and length, and both describe `bytes`, which
+    // outlives the call.
+    unsafe {
+        libc::setsockopt(
+            fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const bytes).cast(),
+            size_of::<u32>() as libc::socklen_t,
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! One timer for all deadlines of a shard: it looks at a slice of the connections each time, and at
+//! each of them once a round, so that neither many connections nor many deadlines cost a stall.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use corecast_hub::Flush;
+use corecast_hub::session::{ClosedBy, Due, Phase};
+use corecast_wire::Frame;
+
+use crate::handler::Handler;
+use crate::shard::Shard;
+
+/// The time between two looks.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Looks that make a round: a deadline is noticed at most `TICK * TICKS_PER_ROUND` late.
+const TICKS_PER_ROUND: usize = 10;
+
+/// Sweeps until the executor ends the task.
+pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
+    let ping = Frame::ping(&[]);
+    let mut next = 0;
+    loop {
+        glommio::timer::sleep(TICK).await;
+        let slots = shard.slots.borrow().len();
+        if next >= slots {
+            next = 0;
+        }
+        let end = (next + slots.div_ceil(TICKS_PER_ROUND)).min(slots);
+        look_at(&shard, next..end, &ping);
+        next = end;
+        shard.settle();
+    }
+}
+
+fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &Frame) {
+    let now = shard.clock.now();
+    let mut slots = shard.slots.borrow_mut();
+    let mut hub = shard.hub.borrow_mut();
+    for slot in slots[range].iter_mut().flatten() {
+        if slot.session.phase() == Phase::Open {
+            // What is closed for its age or its stall is noted with the other slow ones.
+            hub.expire(slot.conn, now);
+        }
+        match slot.session.poll_timeout(&shard.sessions, now) {
+            None => {}
+            Some(Due::Ping) => {
+                hub.ping(slot.conn, ping.clone());
+            }
+            Some(Due::Close(code, reason)) => {
+                if let Some(close) = slot.session.close(ClosedBy::Timeout, code, reason, now) {
+                    hub.close(slot.conn, close, Flush::Now);
+                }
+            }
+            Some(Due::Abort(reason)) => {
+                slot.session.lost(ClosedBy::Timeout, reason);
+                slot.abort();
+            }
+        }
+    }
+}
