@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 use corecast_bench::command::{churn, cost, idle};
 
@@ -22,10 +24,17 @@ enum Command {
     Churn(churn::Options),
 }
 
-fn main() -> eyre::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
         Command::Cost(options) => cost::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Churn(options) => churn::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("corecast-bench: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

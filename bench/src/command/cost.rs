@@ -182,7 +182,7 @@ struct Observed {
 /// Publishes at the row's rate for `seconds`, and waits until all of it has arrived.
 fn publish(swarm: &mut Swarm, row: Row, publisher: usize, seconds: f64) -> Result<Observed> {
     let count = (row.rate * seconds).ceil().max(1.0) as u64;
-    let latency = Histogram::new(3)?;
+    let latency = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3)?;
     let mut observed = Observed { sent: count, delivered: 0, misordered: 0, latency };
     let mut next = vec![0; publisher + 1 + row.subscribers];
     let Row { payload_bytes, rate, subscribers } = row;
@@ -280,6 +280,8 @@ fn describe_round(name: &str, rounds: &[&Round]) -> Vec<String> {
 }
 
 const TARGET: &str = "/ws/bench";
+/// What is later counts as this late.
+const LATENCY_NS_MAX: u64 = 60_000_000_000;
 /// Without a delivery for this long after the last publication, what is missing will not come.
 const QUIET_NS_MAX: u64 = 2_000_000_000;
 

@@ -4,12 +4,13 @@ use std::fs;
 use std::time::Duration;
 
 use eyre::{OptionExt, Result, WrapErr};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What a process uses at one moment.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Usage {
     /// User and system time of all its threads since the start, in the kernel's ticks (10 ms).
+    #[serde(rename = "cpu_seconds", serialize_with = "as_seconds")]
     pub cpu: Duration,
     /// Resident memory in bytes, shared pages included (`VmRSS`).
     pub rss_bytes: u64,
@@ -73,6 +74,13 @@ fn cpu_time(pid: u32) -> Result<Duration> {
         || -> Result<u64> { Ok(fields.next().ok_or_eyre("/proc/PID/stat is too short")?.parse()?) };
     let ticks = next()? + next()?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+}
+
+fn as_seconds<S: Serializer>(
+    time: &Duration,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.as_secs_f64())
 }
 
 fn switches(pid: u32) -> Result<(u64, u64)> {
