@@ -18,6 +18,9 @@ pub fn mask_frame(opcode: Opcode, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
     //= RFC 6455 §5.1
     //# a client MUST mask all frames that it
     //# sends to the server (see Section 5.3 for further details).
+    //= RFC 6455 §6.1
+    //# If the data is being sent by the client, the frame(s) MUST be
+    //# masked as defined in Section 5.3.
     append_frame(&mut out, opcode, true, payload, key);
     out
 }
@@ -40,6 +43,10 @@ pub fn append_frame(out: &mut Vec<u8>, opcode: Opcode, fin: bool, payload: &[u8]
 /// The `Sec-WebSocket-Key` for a nonce, which must be random for each connection (§4.1).
 #[must_use]
 pub fn key(nonce: [u8; 16]) -> String {
+    //= RFC 6455 §4.1
+    //# The value of this header field MUST be a
+    //# nonce consisting of a randomly selected 16-byte value that has
+    //# been base64-encoded (see Section 4 of [RFC4648]).
     crate::handshake::encode_key(nonce)
 }
 
@@ -56,16 +63,39 @@ pub fn request(
     protocols: &[&str],
     extra_headers: &[(&str, &str)],
 ) -> Result<Vec<u8>, InvalidResponse> {
+    //= RFC 6455 §4.1
+    //# The handshake MUST be a valid HTTP request as specified by
+    //# [RFC2616].
     let plain = target.starts_with('/') && target.bytes().all(|b| b.is_ascii_graphic());
     if !plain || target.contains('#') {
         return Err(InvalidResponse::Header(target.to_owned()));
     }
     let mut out = Vec::with_capacity(256);
+    //= RFC 6455 §4.1
+    //# The method of the request MUST be GET, and the HTTP version MUST
+    //# be at least 1.1.
     out.extend_from_slice(format!("GET {target} HTTP/1.1\r\n").as_bytes());
+    //= RFC 6455 §4.1
+    //# The request MUST contain a |Host| header field whose value
+    //# contains /host/ plus optionally ":" followed by /port/ (when not
+    //# using the default port).
     push_header(&mut out, "Host", host)?;
+    //= RFC 6455 §4.1
+    //# The request MUST contain an |Upgrade| header field whose value
+    //# MUST include the "websocket" keyword.
     push_header(&mut out, "Upgrade", "websocket")?;
+    //= RFC 6455 §4.1
+    //# The request MUST contain a |Connection| header field whose value
+    //# MUST include the "Upgrade" token.
     push_header(&mut out, "Connection", "Upgrade")?;
+    //= RFC 6455 §4.1
+    //# The request MUST include a header field with the name
+    //# |Sec-WebSocket-Key|.
     push_header(&mut out, "Sec-WebSocket-Key", key)?;
+    //= RFC 6455 §4.1
+    //# The request MUST include a header field with the name
+    //# |Sec-WebSocket-Version|.  The value of this header field MUST be
+    //# 13.
     push_header(&mut out, "Sec-WebSocket-Version", "13")?;
     if !protocols.is_empty() {
         push_header(&mut out, "Sec-WebSocket-Protocol", &protocols.join(", "))?;
@@ -130,6 +160,12 @@ pub fn verify<'h>(
     key: &str,
     protocols: &[&str],
 ) -> Result<Response<'h>, ResponseError> {
+    //= RFC 6455 §4.1
+    //# The client MUST validate the server's response as follows:
+    //= RFC 6455 §4.1
+    //# If the server's response does not conform to the requirements for the
+    //# server's handshake as defined in this section and in Section 4.2.2,
+    //# the client MUST _Fail the WebSocket Connection_.
     let (status, fields) = parse_head(head).map_err(ResponseError::Malformed)?;
     if status != 101 {
         return Err(ResponseError::Status(status));
@@ -151,9 +187,23 @@ pub fn verify<'h>(
     if !fields.lists_token("connection", "upgrade") {
         return Err(ResponseError::Connection);
     }
+    //= RFC 6455 §4.1
+    //# If the response lacks a |Sec-WebSocket-Accept| header field or
+    //# the |Sec-WebSocket-Accept| contains a value other than the
+    //# base64-encoded SHA-1 of the concatenation of the |Sec-WebSocket-
+    //# Key| (as a string, not base64-decoded) with the string "258EAFA5-
+    //# E914-47DA-95CA-C5AB0DC85B11" but ignoring any leading and
+    //# trailing whitespace, the client MUST _Fail the WebSocket
+    //# Connection_.
     if fields.only("sec-websocket-accept") != Ok(Some(accept_key(key).as_str())) {
         return Err(ResponseError::Accept);
     }
+    //= RFC 6455 §4.1
+    //# If the response includes a |Sec-WebSocket-Extensions| header
+    //# field and this header field indicates the use of an extension
+    //# that was not present in the client's handshake (the server has
+    //# indicated an extension not requested by the client), the client
+    //# MUST _Fail the WebSocket Connection_.
     if let Some(extension) = fields.all("sec-websocket-extensions").flat_map(list).next() {
         return Err(ResponseError::Extension(extension.to_owned()));
     }
@@ -165,6 +215,12 @@ fn check_subprotocol<'h>(
     fields: &Fields<'h>,
     protocols: &[&str],
 ) -> Result<Option<&'h str>, ResponseError> {
+    //= RFC 6455 §4.1
+    //# If the response includes a |Sec-WebSocket-Protocol| header field
+    //# and this header field indicates the use of a subprotocol that was
+    //# not present in the client's handshake (the server has indicated a
+    //# subprotocol not requested by the client), the client MUST _Fail
+    //# the WebSocket Connection_.
     match fields.only("sec-websocket-protocol") {
         Ok(None) => Ok(None),
         Ok(Some(chosen)) if protocols.contains(&chosen) => Ok(Some(chosen)),

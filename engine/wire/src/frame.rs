@@ -70,6 +70,16 @@ impl Header {
     /// The first rule of §5.2 or §5.5 that the bytes break, as soon as it can be seen.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
+        Self::parse_with(bytes, |_| Ok(()))
+    }
+
+    /// Like [`parse`](Self::parse), with a say in whether the frame may be masked or not, which
+    /// is asked as soon as the mask bit is there.
+    #[inline]
+    pub(crate) fn parse_with(
+        bytes: &[u8],
+        check_mask: impl FnOnce(bool) -> Result<(), ProtocolError>,
+    ) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
         let (fin, opcode) = parse_first_byte(first)?;
         let Some(&second) = bytes.get(1) else { return Ok(None) };
@@ -80,6 +90,7 @@ impl Header {
             //# and MUST NOT be fragmented.
             return Err(ProtocolError::ControlTooLong);
         }
+        check_mask(second & 0x80 != 0)?;
         let Some((payload_bytes, mut at)) = parse_length(short, bytes)? else { return Ok(None) };
         let mut mask = None;
         if second & 0x80 != 0 {
@@ -124,6 +135,9 @@ impl Header {
                 10
             }
         };
+        //= RFC 6455 §5.3
+        //# A masked frame MUST have the field frame-masked set to 1, as defined
+        //# in Section 5.2.
         if let Some(key) = self.mask {
             out[at..at + 4].copy_from_slice(&key);
             at += 4;
@@ -136,7 +150,10 @@ impl Header {
 fn parse_first_byte(first: u8) -> Result<(bool, Opcode), ProtocolError> {
     //= RFC 6455 §5.2
     //# MUST be 0 unless an extension is negotiated that defines meanings
-    //# for non-zero values.
+    //# for non-zero values.  If a nonzero value is received and none of
+    //# the negotiated extensions defines the meaning of such a nonzero
+    //# value, the receiving endpoint MUST _Fail the WebSocket
+    //# Connection_.
     if first & 0x70 != 0 {
         return Err(ProtocolError::ReservedBits);
     }
@@ -158,7 +175,8 @@ fn parse_first_byte(first: u8) -> Result<(bool, Opcode), ProtocolError> {
 #[inline]
 fn parse_length(short: u8, bytes: &[u8]) -> Result<Option<(u64, usize)>, ProtocolError> {
     //= RFC 6455 §5.2
-    //# Note that in all cases, the minimal number of bytes MUST be used to encode
+    //# Note that
+    //# in all cases, the minimal number of bytes MUST be used to encode
     //# the length, for example, the length of a 124-byte-long string
     //# can't be encoded as the sequence 126, 0, 124.
     match short {

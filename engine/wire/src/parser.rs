@@ -121,15 +121,18 @@ impl Parser {
         Ok(Some(span))
     }
 
+    //= RFC 6455 §6.2
+    //# Incoming data MUST be parsed as WebSocket frames
+    //# as defined in Section 5.2.
     #[inline]
     fn read_header(&mut self, input: &mut Input<'_>) -> Result<bool, ProtocolError> {
         if self.partial_bytes > 0 {
             return self.resume_header(input);
         }
-        match Header::parse(input.rest())? {
+        match Header::parse_with(input.rest(), |masked| check_mask(self.role, masked))? {
             Some((header, header_bytes)) => {
                 input.consume(header_bytes);
-                self.begin(header)?;
+                self.begin(header);
                 Ok(true)
             }
             None => self.resume_header(input),
@@ -137,11 +140,9 @@ impl Parser {
     }
 
     #[inline]
-    fn begin(&mut self, header: Header) -> Result<(), ProtocolError> {
-        check_mask(self.role, header.mask.is_some())?;
+    fn begin(&mut self, header: Header) {
         self.header = header;
         self.offset = 0;
-        Ok(())
     }
 
     /// A header that lies in more than one input: gathered byte by byte, at most 14 of them.
@@ -153,13 +154,12 @@ impl Parser {
             self.partial[held] = byte;
             self.partial_bytes += 1;
             input.consume(1);
-            if held == 1 {
-                check_mask(self.role, byte & 0x80 != 0)?;
-            }
-            if let Some((header, header_bytes)) = Header::parse(&self.partial[..=held])? {
+            let role = self.role;
+            let parsed = Header::parse_with(&self.partial[..=held], |m| check_mask(role, m))?;
+            if let Some((header, header_bytes)) = parsed {
                 debug_assert_eq!(header_bytes, held + 1, "it was not complete a byte earlier");
                 self.partial_bytes = 0;
-                self.begin(header)?;
+                self.begin(header);
                 return Ok(true);
             }
         }

@@ -25,8 +25,9 @@ enum Body {
 }
 
 impl Partial {
-    pub(crate) fn has_message(&self) -> bool {
-        !matches!(self.message, Body::None)
+    /// Whether a message has begun and not ended.
+    pub(crate) fn is_mid_message(&self) -> bool {
+        !self.message_done && !matches!(self.message, Body::None)
     }
 
     /// Payload bytes of the message so far.
@@ -49,6 +50,11 @@ impl Partial {
 
     /// A data frame begins; returns how many the message now has.
     pub(crate) fn begin_part(&mut self, opcode: Opcode) -> u32 {
+        //= RFC 6455 §6.2
+        //# Upon
+        //# receiving a data frame (Section 5.6), the endpoint MUST note the
+        //# /type/ of the data as defined by the opcode (frame-opcode) from
+        //# Section 5.2.
         match opcode {
             Opcode::Text => self.message = Body::Text(String::new()),
             Opcode::Binary => self.message = Body::Binary(Vec::new()),
@@ -58,17 +64,21 @@ impl Partial {
         self.parts
     }
 
-    /// Adds unmasked payload; `frame_bytes_left` counts it and what its frame still declares.
+    /// Adds unmasked payload; `message_bytes_left` counts it and what the message still
+    /// declares, where this is its last frame.
     pub(crate) fn add_payload(
         &mut self,
         payload: &[u8],
-        frame_bytes_left: u64,
+        message_bytes_left: Option<u64>,
     ) -> Result<(), ProtocolError> {
+        //= RFC 6455 §5.4
+        //# Message fragments MUST be delivered to the recipient in the order
+        //# sent by the sender.
         let held_bytes = self.message_bytes();
-        let step = growth(held_bytes, payload.len(), frame_bytes_left);
+        let step = growth(held_bytes, payload.len(), message_bytes_left);
         match &mut self.message {
             Body::Text(text) => {
-                if text.capacity() - text.len() < payload.len() + 3 {
+                if !payload.is_empty() && text.capacity() - text.len() < payload.len() + 3 {
                     text.reserve_exact(step + 3);
                 }
                 self.validator.feed_to(payload, |piece| text.push_str(piece))?;
@@ -86,6 +96,10 @@ impl Partial {
 
     /// The last frame of the message has ended.
     pub(crate) fn finish_message(&mut self) -> Result<(), ProtocolError> {
+        //= RFC 6455 §5.6
+        //# Note that a
+        //# particular text frame might include a partial UTF-8 sequence;
+        //# however, the whole message MUST contain valid UTF-8.
         self.validator.finish()?;
         self.message_done = true;
         Ok(())
@@ -116,21 +130,23 @@ impl Partial {
             self.control = Vec::new();
             self.control_done = false;
         }
+        //= RFC 6455 §6.2
+        //# Subsequent data frames MUST be interpreted as belonging to a new
+        //# WebSocket message.
         if self.message_done {
             self.message = Body::None;
             self.parts = 0;
             self.message_done = false;
         }
-        !self.has_message() && self.control.is_empty()
+        !self.is_mid_message() && self.control.is_empty()
     }
 }
 
 /// How much room to add for `added` bytes: doubling, so that the copies stay linear, but never
-/// more than the frame can still bring. Never by the declared length alone.
-fn growth(held: usize, added: usize, frame_bytes_left: u64) -> usize {
-    let doubled = held.max(added);
-    let declared = usize::try_from(frame_bytes_left).unwrap_or(usize::MAX);
-    doubled.min(declared).max(added)
+/// more than a last frame can still bring. Never by a declared length alone.
+fn growth(held: usize, added: usize, message_bytes_left: Option<u64>) -> usize {
+    let left = message_bytes_left.and_then(|left| usize::try_from(left).ok());
+    held.max(added).min(left.unwrap_or(usize::MAX)).max(added)
 }
 
 #[cfg(test)]
@@ -138,10 +154,12 @@ mod tests {
     use super::growth;
 
     #[test]
-    fn growth_follows_what_arrives_and_stops_at_the_frame() {
-        assert_eq!(growth(0, 10, 1 << 40), 10);
-        assert_eq!(growth(1000, 10, 1 << 40), 1000);
-        assert_eq!(growth(1000, 10, 300), 300);
-        assert_eq!(growth(1000, 10, 10), 10);
+    fn growth_follows_what_arrives_and_stops_at_the_end_of_the_message() {
+        assert_eq!(growth(0, 10, Some(1 << 40)), 10);
+        assert_eq!(growth(1000, 10, Some(1 << 40)), 1000);
+        assert_eq!(growth(1000, 10, Some(300)), 300);
+        assert_eq!(growth(1000, 10, Some(10)), 10);
+        assert_eq!(growth(1000, 10, None), 1000);
+        assert_eq!(growth(0, 10, None), 10);
     }
 }

@@ -51,6 +51,12 @@ impl Frame {
     /// When `code` is not [sendable](CloseCode::is_sendable).
     #[must_use]
     pub fn close(code: CloseCode, reason: &str) -> Self {
+        //= RFC 6455 §7.1.2
+        //# To _Start the WebSocket Closing Handshake_ with a status code
+        //# (Section 7.4) /code/ and an optional close reason (Section 7.1.6)
+        //# /reason/, an endpoint MUST send a Close control frame, as described
+        //# in Section 5.5.1, whose status code is set to /code/ and whose close
+        //# reason is set to /reason/.
         assert!(code.is_sendable(), "close code {code} must not be sent");
         let end = reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX);
         //= RFC 6455 §5.5.1
@@ -118,6 +124,17 @@ impl Frame {
         );
         //= RFC 6455 §5.1
         //# A server MUST NOT mask any frames that it sends to the client.
+        //= RFC 6455 §6.1
+        //# An endpoint MUST encapsulate the /data/ in a WebSocket frame as
+        //# defined in Section 5.2.
+        //= RFC 6455 §6.1
+        //# The opcode (frame-opcode) of the first frame containing the data
+        //# MUST be set to the appropriate value from Section 5.2 for data
+        //# that is to be interpreted by the recipient as text or binary
+        //# data.
+        //= RFC 6455 §6.1
+        //# The FIN bit (frame-fin) of the last frame containing the data
+        //# MUST be set to 1 as defined in Section 5.2.
         let header = Header { payload_bytes: payload_bytes as u64, mask: None, fin: true, opcode };
         let mut head = [0; HEADER_BYTES_MAX];
         let head_bytes = header.encode(&mut head);

@@ -40,7 +40,7 @@ pub enum Event<'a> {
     Close(Option<CloseFrame<'a>>),
 }
 
-/// The message level of one connection's inbound side. An idle one is 72 bytes and owns no
+/// The message level of one connection's inbound side. An idle one is 80 bytes and owns no
 /// buffer; only a message or control frame that does not lie whole in one input is kept.
 #[derive(Debug)]
 pub struct Receiver {
@@ -69,11 +69,16 @@ impl Receiver {
         input: &'a mut Input<'_>,
     ) -> Result<Option<Event<'a>>, ProtocolError> {
         if self.ended {
-            //= RFC 6455 §1.4
-            //# A peer discards any further data received.
+            //= RFC 6455 §7.1.7
+            //# An endpoint MUST NOT continue to attempt to
+            //# process data (including a responding Close frame) from the remote
+            //# endpoint after being instructed to _Fail the WebSocket Connection_.
             input.consume_all();
+            self.partial = None;
             return Ok(None);
         }
+        //= RFC 6455 §10.7
+        //# Incoming data MUST always be validated by both clients and servers.
         self.release();
         loop {
             let span = match self.parser.advance(input) {
@@ -82,7 +87,13 @@ impl Receiver {
                 Err(error) => return Err(self.fail(error)),
             };
             let header = *self.parser.header();
+            //= RFC 6455 §5.4
+            //# Clients and servers MUST support receiving both fragmented and
+            //# unfragmented messages.
             let whole_message = span.first && span.last && header.fin && !self.is_mid_message();
+            //= RFC 6455 §5.4
+            //# An endpoint MUST be capable of handling control frames in the
+            //# middle of a fragmented message.
             if whole_message || (span.first && span.last && header.opcode.is_control()) {
                 if let Err(error) = self.check_whole(&header) {
                     return Err(self.fail(error));
@@ -124,7 +135,7 @@ impl Receiver {
 
     #[inline]
     fn is_mid_message(&self) -> bool {
-        self.partial.as_ref().is_some_and(|partial| partial.has_message())
+        self.partial.as_ref().is_some_and(|partial| partial.is_mid_message())
     }
 
     #[inline]
@@ -174,8 +185,8 @@ impl Receiver {
             partial.add_control(payload, span.last);
             return Ok(span.last);
         }
-        let frame_bytes_left = header.payload_bytes - span.offset;
-        partial.add_payload(payload, frame_bytes_left)?;
+        let message_bytes_left = header.fin.then_some(header.payload_bytes - span.offset);
+        partial.add_payload(payload, message_bytes_left)?;
         if !(span.last && header.fin) {
             return Ok(false);
         }
@@ -196,6 +207,11 @@ impl Receiver {
             (_, true) => return Err(ProtocolError::ExpectedContinuation),
             (_, false) => {}
         }
+        //= RFC 6455 §10.4
+        //# Implementations that have implementation- and/or platform-specific
+        //# limitations regarding the frame size or total message size after
+        //# reassembly from multiple frames MUST protect themselves against
+        //# exceeding those limits.
         let held_bytes = self.partial.as_ref().map_or(0, |partial| partial.message_bytes());
         if header.payload_bytes > (self.limits.message_bytes_max.saturating_sub(held_bytes)) as u64
         {
@@ -229,6 +245,9 @@ impl Receiver {
 /// The event of a frame that is whole in the input.
 #[inline]
 fn borrowed<'a>(header: &Header, payload: &'a mut [u8]) -> Result<Event<'a>, ProtocolError> {
+    //= RFC 6455 §6.2
+    //# A server MUST remove masking for data frames received from a client
+    //# as described in Section 5.3.
     if let Some(key) = header.mask {
         mask::apply(payload, key, 0);
     }
@@ -246,6 +265,9 @@ fn borrowed<'a>(header: &Header, payload: &'a mut [u8]) -> Result<Event<'a>, Pro
     }
 }
 
+//= RFC 6455 §6.2
+//# If a control frame (Section 5.5) is
+//# received, the frame MUST be handled as defined by Section 5.5.
 #[inline]
 fn control_event(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
     match opcode {

@@ -18,9 +18,10 @@ pub fn accept_key(key: &str) -> String {
     //= RFC 6455 §4.2.2
     //# The value of this header field is constructed by concatenating
     //# /key/, defined above in step 4 in Section 4.2.2, with the
-    //# string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", taking the SHA-1
-    //# hash of this concatenated value to obtain a 20-byte value and
-    //# base64-encoding (see Section 4 of [RFC4648]) this 20-byte hash.
+    //# string "258EAFA5-
+    //# E914-47DA-95CA-C5AB0DC85B11", taking the SHA-1 hash of this
+    //# concatenated value to obtain a 20-byte value and base64-
+    //# encoding (see Section 4 of [RFC4648]) this 20-byte hash.
     let mut sha1 = sha1_smol::Sha1::new();
     sha1.update(key.as_bytes());
     sha1.update(GUID);

@@ -33,10 +33,14 @@ pub(crate) fn offers(value: &str) -> impl Iterator<Item = ExtensionOffer<'_>> {
 }
 
 //= RFC 6455 §9.1
-//# If a value is received by either the client or the
-//# server during negotiation that does not conform to the ABNF below,
-//# the recipient of such malformed data MUST immediately _Fail the
-//# WebSocket Connection_.
+//# If a value is received by either the client or
+//# the server during negotiation that does not conform to the ABNF
+//# below, the recipient of such malformed data MUST immediately _Fail
+//# the WebSocket Connection_.
+//= RFC 6455 §9.1
+//# When using the quoted-string syntax variant, the value
+//# after quoted-string unescaping MUST conform to the
+//# 'token' ABNF.
 pub(crate) fn check<'h>(values: impl Iterator<Item = &'h str>) -> Result<(), HandshakeError> {
     let mut count = 0;
     for offer in values.flat_map(offers) {

@@ -31,6 +31,9 @@ pub fn accept_response(
     subprotocol: Option<&str>,
     extra_headers: &[(&str, &str)],
 ) -> Result<Vec<u8>, InvalidResponse> {
+    //= RFC 6455 §4.2.2
+    //# If the server chooses to accept the incoming connection, it MUST
+    //# reply with a valid HTTP response indicating the following.
     let mut out = Vec::with_capacity(192);
     out.extend_from_slice(
         b"HTTP/1.1 101 Switching Protocols\r\n\
@@ -44,6 +47,12 @@ pub fn accept_response(
         //# from the client's handshake, specifically by selecting one of
         //# the values from the |Sec-WebSocket-Protocol| field that the
         //# server is willing to use for this connection (if any).
+        //= RFC 6455 §4.2.2
+        //# The absence
+        //# of such a field is equivalent to the null value (meaning that
+        //# if the server does not wish to agree to one of the suggested
+        //# subprotocols, it MUST NOT send back a |Sec-WebSocket-Protocol|
+        //# header field in its response).
         if !upgrade.protocols().any(|offered| offered == subprotocol) {
             return Err(InvalidResponse::NotOffered(subprotocol.to_owned()));
         }
@@ -134,6 +143,12 @@ fn push(out: &mut Vec<u8>, name: &str, value: &str) {
     }
 }
 
+//= RFC 6455 §4.2.2
+//# Extensions not listed by the client MUST NOT be
+//# listed.
+//= RFC 6455 §9
+//# A server MUST NOT respond with any extension not requested
+//# by the client.
 const RESERVED: &[&str] = &[
     "connection",
     "content-length",

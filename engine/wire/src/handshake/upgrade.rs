@@ -18,6 +18,15 @@ impl<'h> Upgrade<'h> {
     /// # Errors
     /// The first requirement that it does not meet.
     pub fn parse(request: Request<'h>) -> Result<Self, HandshakeError> {
+        //= RFC 6455 §4.2.1
+        //# If
+        //# the server, while reading the handshake, finds that the client did
+        //# not send a handshake that matches the description below (note that as
+        //# per [RFC2616], the order of the header fields is not important),
+        //# including but not limited to any violations of the ABNF grammar
+        //# specified for the components of the handshake, the server MUST stop
+        //# processing the client's handshake and return an HTTP response with an
+        //# appropriate error code (such as 400 Bad Request).
         check_method_and_body(&request)?;
         let fields = request.fields();
         //= RFC 6455 §4.2.1
@@ -36,6 +45,14 @@ impl<'h> Upgrade<'h> {
         //# A |Sec-WebSocket-Version| header field, with a value of 13.
         match fields.only("sec-websocket-version") {
             Ok(Some("13")) => {}
+            //= RFC 6455 §4.2.2
+            //# If this
+            //# version does not match a version understood by the server, the
+            //# server MUST abort the WebSocket handshake described in this
+            //# section and instead send an appropriate HTTP error code (such
+            //# as 426 Upgrade Required) and a |Sec-WebSocket-Version| header
+            //# field indicating the version(s) the server is capable of
+            //# understanding.
             Ok(_) => return Err(HandshakeError::Version),
             Err(()) => return Err(HandshakeError::DuplicateVersion),
         }
@@ -126,9 +143,10 @@ fn check_method_and_body(request: &Request<'_>) -> Result<(), HandshakeError> {
 }
 
 //= RFC 6455 §4.1
-//# The elements that comprise this value MUST be non-empty strings with
-//# characters in the range U+0021 to U+007E not including separator characters as
-//# defined in [RFC2616] and MUST all be unique strings.
+//# The elements that comprise this value
+//# MUST be non-empty strings with characters in the range U+0021 to
+//# U+007E not including separator characters as defined in
+//# [RFC2616] and MUST all be unique strings.
 fn check_subprotocols(request: &Request<'_>) -> Result<(), HandshakeError> {
     let mut seen: Vec<&str> = Vec::new();
     for protocol in request.fields().list("sec-websocket-protocol") {
