@@ -10,7 +10,7 @@ fn every_close_code() {
     // RFC 6455 §7.4 and IANA's registry, written out.
     let named = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
     for code in 0..=u16::MAX {
-        let valid = named.contains(&code) || (code >= 3000 && code < 5000);
+        let valid = named.contains(&code) || (3000..5000).contains(&code);
         assert_eq!(CloseCode(code).is_receivable(), valid, "{code}");
         assert_eq!(CloseCode(code).is_sendable(), valid, "{code}");
         let mut body = code.to_be_bytes().to_vec();

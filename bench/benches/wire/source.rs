@@ -1,0 +1,116 @@
+//! An in-memory stream that repeats the same frames for ever: reading from it costs one copy,
+//! as reading from a socket does, and writing to it nothing.
+
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use corecast_wire::{Opcode, client};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Messages per cycle: enough that a read brings many small ones, as under load.
+pub(crate) const MESSAGES: usize = 64;
+
+/// Ticker-like JSON of just `bytes` bytes.
+pub(crate) fn text(bytes: usize) -> String {
+    let tick = r#"{"e":"bookTicker","s":"BTCUSDT","b":"67012.31","B":"1.204","a":"67012.32"}, "#;
+    tick.chars().cycle().take(bytes).collect()
+}
+
+/// The same with a character of three bytes in it, so that ASCII shortcuts do not apply.
+pub(crate) fn text_not_ascii(bytes: usize) -> String {
+    let mut text = text(bytes - 3);
+    text.insert(bytes / 2, '€');
+    text
+}
+
+#[derive(Clone)]
+pub(crate) struct Source {
+    cycle: Vec<u8>,
+    position: usize,
+}
+
+impl Source {
+    /// [`MESSAGES`] masked text frames with this payload, each with another key.
+    pub(crate) fn of_text(text: &str) -> Self {
+        let mut cycle = Vec::new();
+        for at in 0..MESSAGES as u32 {
+            let key = (at.wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995).to_be_bytes();
+            cycle.extend(client::mask_frame(Opcode::Text, text.as_bytes(), key));
+        }
+        Self { cycle, position: 0 }
+    }
+
+    /// For encoders: nothing to read.
+    pub(crate) fn sink() -> Self {
+        Self { cycle: Vec::new(), position: 0 }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.cycle[self.position..];
+        let bytes = rest.len().min(to.len());
+        to[..bytes].copy_from_slice(&rest[..bytes]);
+        self.position = (self.position + bytes) % self.cycle.len();
+        Ok(bytes)
+    }
+}
+
+impl Write for Source {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(std::hint::black_box(bytes).len())
+    }
+
+    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        Ok(std::hint::black_box(slices).iter().map(|slice| slice.len()).sum())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsyncRead for Source {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        to: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let rest = &self.cycle[self.position..];
+        let bytes = rest.len().min(to.remaining());
+        to.put_slice(&rest[..bytes]);
+        self.position = (self.position + bytes) % self.cycle.len();
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Source {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.write(bytes))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.write_vectored(slices))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
