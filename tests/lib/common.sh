@@ -76,11 +76,14 @@ find_python2() {
   local candidate
   for candidate in "${PYTHON2:-}" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/2.7*/bin/python2.7 \
     "$HOME"/.pyenv/versions/2.7*/bin/python2.7 "$(command -v python2.7)" "$(command -v python2)"; do
-    if [[ -x $candidate ]] && "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' \
-      >/dev/null 2>&1; then
+    if [[ -x $candidate ]] && is_python2 "$candidate"; then
       printf '%s\n' "$candidate"
       return 0
     fi
   done
   return 1
+}
+
+is_python2() {
+  "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (2, 7))' >/dev/null 2>&1
 }

@@ -1,1 +1,3 @@
 //! What needs a whole server: conformance, browser, adversarial, churn.
+
+#![forbid(unsafe_code)]
