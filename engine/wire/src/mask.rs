@@ -1,6 +1,6 @@
 //! Masking and unmasking in place (RFC 6455 §5.3): the same XOR both ways.
 //!
-//! One safe loop that the compiler vectorises, compiled on x86-64 for several instruction sets
+//! Safe loops that the compiler vectorises, compiled on x86-64 for several instruction sets
 //! and chosen at run time. Elsewhere the baseline has what it needs (NEON on 64-bit Arm).
 
 #![cfg_attr(target_arch = "x86_64", allow(unsafe_code))]
@@ -120,6 +120,25 @@ mod wide {
         }
     }
 
+    /// Those that this machine can run, by name.
+    #[cfg(test)]
+    pub(super) fn variants() -> Vec<(&'static str, fn(&mut [u8], Key))> {
+        let mut variants: Vec<(&'static str, fn(&mut [u8], Key))> = Vec::new();
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+            variants.push(("avx512", |buf, key| {
+                // SAFETY: pushed only where the CPU has the features that `avx512` needs.
+                unsafe { avx512(buf, key) }
+            }));
+        }
+        if is_x86_feature_detected!("avx2") {
+            variants.push(("avx2", |buf, key| {
+                // SAFETY: pushed only where the CPU has the feature that `avx2` needs.
+                unsafe { avx2(buf, key) }
+            }));
+        }
+        variants
+    }
+
     #[target_feature(enable = "avx512f,avx512bw")]
     fn avx512(buf: &mut [u8], key: Key) {
         xor_long(buf, key);
@@ -136,5 +155,37 @@ mod wide {
     #[inline]
     pub(super) fn apply(buf: &mut [u8], key: super::Key) {
         super::xor_long(buf, key);
+    }
+
+    #[cfg(test)]
+    pub(super) fn variants() -> [(&'static str, fn(&mut [u8], super::Key)); 0] {
+        []
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, wide, xor_long, xor_short};
+
+    type Variant = (&'static str, fn(&mut [u8], Key));
+
+    #[test]
+    fn every_variant_that_this_machine_has_matches_the_naive_loop() {
+        let mut variants: Vec<Variant> = vec![("short", xor_short), ("baseline", xor_long)];
+        variants.extend(wide::variants());
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        for (name, variant) in variants {
+            for length in (0..300).chain([1023, 1024, 1025, 1100, 4097]) {
+                for (start, phase) in [(0, 0), (1, 1), (3, 2), (6, 3), (31, 0), (63, 1)] {
+                    let mut buf: Vec<u8> = (0..length + 64).map(|at| at as u8).collect();
+                    let mut expected = buf.clone();
+                    for (at, byte) in expected[start..start + length].iter_mut().enumerate() {
+                        *byte ^= key[(phase + at) % 4];
+                    }
+                    variant(&mut buf[start..start + length], Key::new(key).at(phase));
+                    assert!(buf == expected, "{name}: {length} bytes at {start}, phase {phase}");
+                }
+            }
+        }
     }
 }

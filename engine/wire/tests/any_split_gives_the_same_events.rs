@@ -102,8 +102,12 @@ proptest! {
     }
 
     #[test]
-    fn the_client_reads_what_the_server_encodes(text in "\\PC{0,200}", bytes in vec(any::<u8>(), 0..70_000)) {
-        let frames = [Frame::text(&text), Frame::binary(&bytes), Frame::close(CloseCode::NORMAL, "x")];
+    fn the_client_reads_what_the_server_encodes(
+        text in "\\PC{0,200}",
+        bytes in vec(any::<u8>(), 0..70_000),
+    ) {
+        let close = Frame::close(CloseCode::NORMAL, "x");
+        let frames = [Frame::text(&text), Frame::binary(&bytes), close];
         let stream: Vec<u8> = frames.iter().flat_map(|frame| frame.as_bytes().to_vec()).collect();
         prop_assert_eq!(frames[1].payload(), &bytes[..]);
         let (events, error) = feed(&mut receiver(Role::Client, 1 << 20, 1), &stream);

@@ -56,11 +56,12 @@ fn variations_that_are_valid() {
     }
 }
 
-#[test]
-fn each_flaw_has_its_answer() {
+type Flaw = (Vec<u8>, HandshakeError, u16);
+
+/// Heads that are not the HTTP/1.1 that a handshake needs.
+fn http_flaws() -> Vec<Flaw> {
     use HandshakeError as E;
-    let key = VALID[3];
-    let cases: Vec<(Vec<u8>, E, u16)> = vec![
+    vec![
         (head("POST /chat HTTP/1.1", VALID), E::Method, 405),
         (head("HEAD /chat HTTP/1.1", VALID), E::Method, 405),
         (head("GET /chat HTTP/1.0", VALID), E::Http10, 400),
@@ -77,6 +78,20 @@ fn each_flaw_has_its_answer() {
         (with("Host", &["Host: a b"]), E::Host, 400),
         (with("Host", &["Host: a/b"]), E::Host, 400),
         (with("Host", &["Host: user@a"]), E::Host, 400),
+        (with("", &["X: \u{1}"]), E::Malformed, 400),
+        (with("", &["X : y"]), E::Malformed, 400),
+        (with("", &["X"]), E::Malformed, 400),
+        (with("", &[": y"]), E::Malformed, 400),
+        (with("", &["X: a\r\n b"]), E::FoldedHeader, 400),
+        (with("", &["X: a\nY: b"]), E::BareLineEnd, 400),
+    ]
+}
+
+/// Heads that are HTTP/1.1 and no handshake.
+fn websocket_flaws() -> Vec<Flaw> {
+    use HandshakeError as E;
+    let key = VALID[3];
+    vec![
         (with("Upgrade", &[]), E::Upgrade, 400),
         (with("Upgrade", &["Upgrade: websockets"]), E::Upgrade, 400),
         (with("Upgrade", &["Upgrade: h2c"]), E::Upgrade, 400),
@@ -105,14 +120,12 @@ fn each_flaw_has_its_answer() {
         (with("", &["Sec-WebSocket-Extensions: a; =1"]), E::Extensions, 400),
         (with("", &["Sec-WebSocket-Extensions: a; b=\"x,y\""]), E::Extensions, 400),
         (with("", &["Sec-WebSocket-Extensions: a; b=\"\""]), E::Extensions, 400),
-        (with("", &["X: \u{1}"]), E::Malformed, 400),
-        (with("", &["X : y"]), E::Malformed, 400),
-        (with("", &["X"]), E::Malformed, 400),
-        (with("", &[": y"]), E::Malformed, 400),
-        (with("", &["X: a\r\n b"]), E::FoldedHeader, 400),
-        (with("", &["X: a\nY: b"]), E::BareLineEnd, 400),
-    ];
-    for (head, error, status) in cases {
+    ]
+}
+
+#[test]
+fn each_flaw_has_its_answer() {
+    for (head, error, status) in http_flaws().into_iter().chain(websocket_flaws()) {
         let outcome = upgrade(&head).map(|_| "accepted");
         assert_eq!(outcome, Err(error), "{}", head.escape_ascii());
         assert_eq!(error.status(), status, "{error}");
