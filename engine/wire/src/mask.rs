@@ -122,8 +122,8 @@ mod wide {
 
     /// Those that this machine can run, by name.
     #[cfg(test)]
-    pub(super) fn variants() -> Vec<(&'static str, fn(&mut [u8], Key))> {
-        let mut variants: Vec<(&'static str, fn(&mut [u8], Key))> = Vec::new();
+    pub(super) fn variants() -> Vec<super::tests::Variant> {
+        let mut variants: Vec<super::tests::Variant> = Vec::new();
         if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
             variants.push(("avx512", |buf, key| {
                 // SAFETY: pushed only where the CPU has the features that `avx512` needs.
@@ -158,8 +158,8 @@ mod wide {
     }
 
     #[cfg(test)]
-    pub(super) fn variants() -> [(&'static str, fn(&mut [u8], super::Key)); 0] {
-        []
+    pub(super) fn variants() -> Vec<super::tests::Variant> {
+        Vec::new()
     }
 }
 
@@ -167,7 +167,7 @@ mod wide {
 mod tests {
     use super::{Key, wide, xor_long, xor_short};
 
-    type Variant = (&'static str, fn(&mut [u8], Key));
+    pub(super) type Variant = (&'static str, fn(&mut [u8], Key));
 
     #[test]
     fn every_variant_that_this_machine_has_matches_the_naive_loop() {
