@@ -135,7 +135,7 @@ impl<'a> Context<'a> {
     fn direct(&mut self, to: ConnectionId, bytes: usize, what: Direct) -> SendStatus {
         let mesh = self.publishing.mesh;
         let Some(ticket) = mesh.admission.admit(bytes) else { return SendStatus::Full };
-        let job = Job::Direct { to: to.conn, what, ticket };
+        let job = Job::Direct { to: to.conn, what, _ticket: ticket };
         if mesh.inbox(to.shard).post(job) { SendStatus::Sent } else { SendStatus::Gone }
     }
 

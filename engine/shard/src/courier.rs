@@ -14,42 +14,50 @@ use crate::shard::Shard;
 
 /// Runs until the executor ends the task.
 pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mailbox: Mailbox) {
+    let mut done = Vec::new();
     poll_fn(|cx| {
         let mut deliveries = 0;
-        while deliveries < MESH_DELIVERIES_PER_TURN_MAX {
-            let Some(job) = mailbox.take(cx.waker()) else {
-                shard.settle();
-                return Poll::<()>::Pending;
-            };
-            deliveries += 1 + perform(&shard, job);
+        let mut more = true;
+        while more && deliveries < MESH_DELIVERIES_PER_TURN_MAX {
+            match mailbox.take(cx.waker()) {
+                Some(job) => {
+                    deliveries += 1 + perform(&shard, &job);
+                    done.push(job);
+                }
+                None => more = false,
+            }
         }
         shard.settle();
-        // There is more, and the flusher and the readers want their turn before it.
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        // Only now that it is known which outboxes they filled, their places are given back.
+        done.clear();
+        if more {
+            // The flusher and the readers want their turn before the rest.
+            cx.waker().wake_by_ref();
+        }
+        Poll::<()>::Pending
     })
     .await;
 }
 
 /// Does one job. Returns the frames that it queued.
-fn perform<H: Handler>(shard: &Shard<H>, job: Job) -> u64 {
+fn perform<H: Handler>(shard: &Shard<H>, job: &Job) -> u64 {
     let mut hub = shard.hub.borrow_mut();
     match job {
-        Job::Publish(publication) => shard.publishing(&mut hub).sequence(&publication).delivered,
-        Job::Deliver(publication) => shard.publishing(&mut hub).deliver(&publication).delivered,
-        Job::Direct { to, what: Direct::Send(frame), ticket: _ticket } => {
+        Job::Publish(publication) => shard.publishing(&mut hub).sequence(publication).delivered,
+        Job::Deliver(publication) => shard.publishing(&mut hub).deliver(publication).delivered,
+        Job::Direct { to, what: Direct::Send(frame), .. } => {
             let now = shard.clock.now();
-            hub.send(to, &SharedFrame::new(frame, now), now);
+            hub.send(*to, &SharedFrame::new(frame.clone(), now), now);
             1
         }
-        Job::Direct { to, what: Direct::Close(code, reason), ticket: _ticket } => {
+        Job::Direct { to, what: Direct::Close(code, reason), .. } => {
             drop(hub);
-            shard.close(to, ClosedBy::Handler, code, &reason);
+            shard.close(*to, ClosedBy::Handler, *code, reason);
             1
         }
         Job::Shutdown { deadline } => {
             drop(hub);
-            shard.leave(deadline);
+            shard.leave(*deadline);
             1
         }
         #[cfg(feature = "fault-injection")]

@@ -195,7 +195,7 @@ fn connect_all(config: &Config, shards: usize) -> (Arc<Mesh>, Vec<Mailbox>) {
     let capacity = config.mesh.pending_publishes_max + INBOX_SPARE;
     let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
         (0..shards).map(|_| mailbox(capacity)).unzip();
-    let admission = Admission::new(config.mesh.clone());
+    let admission = Admission::new(config.mesh.clone(), &config.outbox);
     (Arc::new(Mesh { inboxes: inboxes.into(), admission }), mailboxes)
 }
 

@@ -134,7 +134,7 @@ impl Publisher {
 
     fn direct(&self, to: ConnectionId, bytes: usize, what: Direct) -> Result<(), PublishError> {
         let ticket = self.mesh.admission.admit(bytes).ok_or(PublishError::Full)?;
-        let job = Job::Direct { to: to.conn, what, ticket };
+        let job = Job::Direct { to: to.conn, what, _ticket: ticket };
         let posted = self.mesh.inbox(to.shard).post(job);
         posted.then_some(()).ok_or(PublishError::Stopped)
     }

@@ -226,6 +226,10 @@ impl<H: Handler> Shard<H> {
         if hub.has_dirty() {
             self.flush.raise();
         }
+        let totals = hub.totals();
+        self.stats.conflated.set(totals.conflated);
+        self.stats.dropped.set(totals.dropped);
+        self.stats.queued_bytes.set(hub.queued_bytes());
         let congested = hub.congested();
         let before = self.congested.replace(congested);
         self.mesh.admission.congestion_changed(i64::from(congested) - i64::from(before));

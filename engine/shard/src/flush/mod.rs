@@ -69,12 +69,6 @@ impl Flusher {
         }
         dirty.clear();
         self.dirty = dirty;
-        let hub = shard.hub.borrow();
-        let totals = hub.totals();
-        shard.stats.conflated.set(totals.conflated);
-        shard.stats.dropped.set(totals.dropped);
-        shard.stats.queued_bytes.set(hub.queued_bytes());
-        drop(hub);
         shard.settle();
     }
 

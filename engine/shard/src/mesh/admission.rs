@@ -6,21 +6,24 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::config::MeshConfig;
+use crate::config::{MeshConfig, OutboxConfig};
 
 /// The engine-wide account of publications that are accepted and not yet queued on every shard.
 ///
-/// Publishers only add and subtract; the lock is taken by those who wait, and by whoever wakes
-/// them.
+/// Publishers only add and subtract; a lock is taken by those who wait, and by whoever wakes them.
 #[derive(Debug)]
 pub(crate) struct Admission {
     limits: MeshConfig,
+    /// What may be pending for a publisher to be called ready. A shard says that an outbox is more
+    /// than half full before it gives the places of what filled it back: so a quarter on its way
+    /// fits into the other half.
+    ready: MeshConfig,
     pending: AtomicUsize,
     pending_bytes: AtomicUsize,
     congested: AtomicI64,
     stopped: AtomicBool,
-    waiting: AtomicBool,
-    waiters: Mutex<Vec<Waker>>,
+    room_waiters: Waiters,
+    ready_waiters: Waiters,
 }
 
 /// A place for one publication; dropping it gives the place back.
@@ -33,54 +36,61 @@ pub(crate) struct Ticket {
 /// What a waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
-    /// The mesh is at most half full.
+    /// At most half of what may be pending is.
     Room,
-    /// And every lossless outbox is below half its bound.
+    /// Little is pending, and every lossless outbox is below half its bound.
     Ready,
 }
 
 impl Admission {
-    pub(crate) fn new(limits: MeshConfig) -> Arc<Self> {
+    pub(crate) fn new(limits: MeshConfig, outbox: &OutboxConfig) -> Arc<Self> {
+        let ready = MeshConfig {
+            pending_publishes_max: (limits.pending_publishes_max / 2)
+                .min(outbox.frames_max as usize / 4),
+            pending_bytes_max: (limits.pending_bytes_max / 2).min(outbox.bytes_max / 4),
+        };
         Arc::new(Self {
             limits,
+            ready,
             pending: AtomicUsize::new(0),
             pending_bytes: AtomicUsize::new(0),
             congested: AtomicI64::new(0),
             stopped: AtomicBool::new(false),
-            waiting: AtomicBool::new(false),
-            waiters: Mutex::new(Vec::new()),
+            room_waiters: Waiters::default(),
+            ready_waiters: Waiters::default(),
         })
     }
 
     /// A place for `bytes`, or `None` when the mesh is full.
     pub(crate) fn admit(self: &Arc<Self>, bytes: usize) -> Option<Ticket> {
         let ticket = Ticket { admission: Arc::clone(self), bytes };
-        let before = self.pending.fetch_add(1, Ordering::AcqRel);
-        let bytes_before = self.pending_bytes.fetch_add(bytes, Ordering::AcqRel);
+        let before = self.pending.fetch_add(1, Ordering::SeqCst);
+        let bytes_before = self.pending_bytes.fetch_add(bytes, Ordering::SeqCst);
         let fits = before < self.limits.pending_publishes_max
             && bytes_before.saturating_add(bytes) <= self.limits.pending_bytes_max;
         fits.then_some(ticket)
     }
 
     pub(crate) fn pending(&self) -> usize {
-        self.pending.load(Ordering::Acquire)
+        self.pending.load(Ordering::SeqCst)
     }
 
     /// A shard's number of congested outboxes changed by `delta`.
     pub(crate) fn congestion_changed(&self, delta: i64) {
-        if delta != 0 && self.congested.fetch_add(delta, Ordering::AcqRel) + delta <= 0 {
-            self.wake();
+        if delta != 0 && self.congested.fetch_add(delta, Ordering::SeqCst) + delta <= 0 {
+            self.ready_waiters.wake();
         }
     }
 
     /// The engine is gone: nobody waits any longer.
     pub(crate) fn stop(&self) {
-        self.stopped.store(true, Ordering::Release);
-        self.wake();
+        self.stopped.store(true, Ordering::SeqCst);
+        self.room_waiters.wake();
+        self.ready_waiters.wake();
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Acquire)
+        self.stopped.load(Ordering::SeqCst)
     }
 
     pub(crate) fn wait(self: &Arc<Self>, want: Want) -> Waiting {
@@ -88,20 +98,27 @@ impl Admission {
     }
 
     fn holds(&self, want: Want) -> bool {
-        let half_empty = self.pending() <= self.limits.pending_publishes_max / 2
-            && self.pending_bytes.load(Ordering::Acquire) <= self.limits.pending_bytes_max / 2;
-        let flowing = want == Want::Room || self.congested.load(Ordering::Acquire) <= 0;
-        (half_empty && flowing) || self.is_stopped()
+        let pending = self.pending();
+        let bytes = self.pending_bytes.load(Ordering::SeqCst);
+        let holds = match want {
+            Want::Room => {
+                pending <= self.limits.pending_publishes_max / 2
+                    && bytes <= self.limits.pending_bytes_max / 2
+            }
+            Want::Ready => {
+                // With nothing pending, even one message larger than the quarter goes.
+                let little = pending <= self.ready.pending_publishes_max
+                    && bytes <= self.ready.pending_bytes_max;
+                (little || pending == 0) && self.congested.load(Ordering::SeqCst) <= 0
+            }
+        };
+        holds || self.is_stopped()
     }
 
-    fn wake(&self) {
-        // SeqCst pairs with the store in `poll`: either the waiter sees the new state, or we see
-        // the waiter.
-        if self.waiting.swap(false, Ordering::SeqCst) {
-            let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-            for waiter in waiters.drain(..) {
-                waiter.wake();
-            }
+    fn waiters(&self, want: Want) -> &Waiters {
+        match want {
+            Want::Room => &self.room_waiters,
+            Want::Ready => &self.ready_waiters,
         }
     }
 }
@@ -109,10 +126,13 @@ impl Admission {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let admission = &self.admission;
-        admission.pending_bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        admission.pending_bytes.fetch_sub(self.bytes, Ordering::SeqCst);
         admission.pending.fetch_sub(1, Ordering::SeqCst);
-        if admission.waiting.load(Ordering::SeqCst) && admission.holds(Want::Room) {
-            admission.wake();
+        for want in [Want::Room, Want::Ready] {
+            let waiters = admission.waiters(want);
+            if waiters.present.load(Ordering::SeqCst) && admission.holds(want) {
+                waiters.wake();
+            }
         }
     }
 }
@@ -131,12 +151,32 @@ impl Future for Waiting {
         if self.admission.holds(self.want) {
             return Poll::Ready(());
         }
-        let mut waiters = self.admission.waiters.lock().unwrap_or_else(PoisonError::into_inner);
-        if !waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
-            waiters.push(cx.waker().clone());
-        }
-        self.admission.waiting.store(true, Ordering::SeqCst);
-        drop(waiters);
+        self.admission.waiters(self.want).add(cx.waker());
+        // What changed before it saw us wait is seen here.
         if self.admission.holds(self.want) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+/// Who waits, and a flag that spares others the lock while nobody does.
+#[derive(Debug, Default)]
+struct Waiters {
+    present: AtomicBool,
+    wakers: Mutex<Vec<Waker>>,
+}
+
+impl Waiters {
+    fn add(&self, waker: &Waker) {
+        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        if !wakers.iter().any(|present| present.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+        self.present.store(true, Ordering::SeqCst);
+    }
+
+    fn wake(&self) {
+        if self.present.swap(false, Ordering::SeqCst) {
+            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            wakers.drain(..).for_each(Waker::wake);
+        }
     }
 }

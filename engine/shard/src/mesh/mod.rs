@@ -30,7 +30,7 @@ pub(crate) enum Job {
     /// Queue it here. Sent by the home.
     Deliver(Arc<Publication>),
     /// For one connection.
-    Direct { to: ConnId, what: Direct, ticket: Ticket },
+    Direct { to: ConnId, what: Direct, _ticket: Ticket },
     /// Leave: close every connection, force it by the deadline.
     Shutdown { deadline: corecast_hub::Timestamp },
     /// Panic, to show what a panic in the loop does.
