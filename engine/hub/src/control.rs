@@ -56,6 +56,7 @@ impl Hub {
             }
             return true;
         }
+        outbox.wake(ledger);
         if flush == Flush::Now {
             ledger.totals.dropped += outbox.discard_all(ledger);
         }

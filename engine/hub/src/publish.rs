@@ -98,6 +98,7 @@ impl Hub {
         }
         let queued_ms = ledger.now.wrapping_millis();
         let entry = Entry { frame: Some(frame.clone()), queued_ms, ..Entry::HOLE };
+        outbox.wake(ledger);
         outbox.append(entry, bytes, ledger);
         outbox.mark_dirty(conn, ledger);
         ledger.totals.delivered += 1;
@@ -133,6 +134,7 @@ impl Offer<'_> {
         }
         if outbox.is_queue_empty() {
             // Nothing to conflate, nothing to exceed.
+            outbox.wake(ledger);
             subscriber.pending =
                 outbox.append(self.entry(subscriber.policy, 0), self.bytes, ledger);
             report.delivered += 1;

@@ -45,7 +45,6 @@ impl Outbox {
     /// Queues a frame of `bytes` behind all others, whatever the bounds say; returns its index.
     #[inline]
     pub(crate) fn append(&mut self, entry: Entry, bytes: u32, ledger: &mut Ledger) -> u64 {
-        self.wake(ledger);
         self.count_in(entry.kind, bytes, ledger);
         if let Some(keys) = &mut self.keys {
             keys.insert(&entry, self.ring.tail());

@@ -159,9 +159,10 @@ impl Outbox {
         }
     }
 
-    /// Called before something is queued: the time without progress starts now.
+    /// Called before an operation that may queue something: when nothing waited, the time
+    /// without progress starts now. What is discarded meanwhile is no progress.
     #[inline]
-    fn wake(&mut self, ledger: &Ledger) {
+    pub(crate) fn wake(&mut self, ledger: &Ledger) {
         if self.is_empty() {
             self.progress_at = ledger.now;
         }

@@ -1,0 +1,455 @@
+//! The hub once more, written for reading: plain lists, searched from the front.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use corecast_hub::{
+    Flush, Gap, OutboxLimits, Overflow, Policy, Report, SendStatus, SlowReason, Timestamp, Totals,
+    json_gap_notice,
+};
+
+/// What a queued frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Of(Policy),
+    Direct,
+    Gap,
+    Close,
+    Control,
+}
+
+impl Kind {
+    pub(crate) fn is_data(self) -> bool {
+        matches!(self, Self::Of(_) | Self::Direct)
+    }
+
+    fn is_lossless(self) -> bool {
+        matches!(self, Self::Of(Policy::Lossless { .. }) | Self::Direct)
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) kind: Kind,
+    /// The topic, while the subscription lasts.
+    pub(crate) topic: Option<&'static str>,
+    pub(crate) key: Vec<u8>,
+    pub(crate) seq: u64,
+    pub(crate) queued_at: Timestamp,
+    pub(crate) published_at: Timestamp,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    pub(crate) gone: bool,
+    pub(crate) closing: bool,
+    pub(crate) blocked: bool,
+    pub(crate) dirty: bool,
+    pub(crate) policies: BTreeMap<&'static str, Policy>,
+    pub(crate) begun: Option<(Item, usize)>,
+    pub(crate) pong: Option<Item>,
+    pub(crate) ping: Option<Item>,
+    pub(crate) queue: Vec<Item>,
+    pub(crate) progress_at: Timestamp,
+}
+
+/// What a send came to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) frames: u32,
+    pub(crate) data_frames: u32,
+    pub(crate) published_at: Option<Timestamp>,
+    pub(crate) finished_close: bool,
+    pub(crate) more: bool,
+}
+
+impl Connection {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.to_send().is_empty()
+    }
+
+    /// What is to be sent, in order, with how much of it was sent.
+    pub(crate) fn to_send(&self) -> Vec<(&Item, usize)> {
+        let begun = self.begun.iter().map(|(item, offset)| (item, *offset));
+        let others = self.pong.iter().chain(&self.ping).chain(&self.queue);
+        begun.chain(others.map(|item| (item, 0))).collect()
+    }
+
+    pub(crate) fn wire(&self) -> Vec<u8> {
+        let slices = self.to_send().into_iter().map(|(item, offset)| &item.bytes[offset..]);
+        slices.collect::<Vec<_>>().concat()
+    }
+
+    fn counted(&self) -> impl Iterator<Item = &Item> {
+        let begun = self.begun.iter().map(|(item, _)| item);
+        begun.chain(&self.queue).filter(|item| item.kind != Kind::Control)
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.counted().map(|item| item.bytes.len()).sum()
+    }
+
+    pub(crate) fn frames(&self) -> u32 {
+        self.counted().count() as u32
+    }
+
+    pub(crate) fn data_frames(&self) -> u64 {
+        self.counted().filter(|item| item.kind.is_data()).count() as u64
+    }
+
+    pub(crate) fn is_congested(&self, limits: &OutboxLimits) -> bool {
+        let lossless = || self.counted().filter(|item| item.kind.is_lossless());
+        let bytes: usize = lossless().map(|item| item.bytes.len()).sum();
+        let frames = lossless().count() as u32;
+        !self.closing && (bytes > limits.bytes_max / 2 || frames > limits.frames_max / 2)
+    }
+
+    pub(crate) fn mark_dirty(&mut self) {
+        self.dirty |= !self.blocked && !self.is_empty();
+    }
+
+    fn wake(&mut self, now: Timestamp) {
+        if self.is_empty() {
+            self.progress_at = now;
+        }
+    }
+
+    pub(crate) fn take(&mut self, mut bytes: usize, now: Timestamp) -> Taken {
+        let mut taken = Taken::default();
+        if bytes > 0 {
+            self.progress_at = now;
+        }
+        while bytes > 0 {
+            let (item, offset) = match self.begun.take() {
+                Some(begun) => begun,
+                None => match self.pong.take().or_else(|| self.ping.take()) {
+                    Some(item) => (item, 0),
+                    None => (self.queue.remove(0), 0),
+                },
+            };
+            let rest = item.bytes.len() - offset;
+            if bytes < rest {
+                self.begun = Some((item, offset + bytes));
+                break;
+            }
+            bytes -= rest;
+            taken.frames += 1;
+            taken.finished_close |= item.kind == Kind::Close;
+            if item.kind.is_data() {
+                taken.data_frames += 1;
+                let at = item.published_at;
+                taken.published_at = Some(taken.published_at.map_or(at, |earlier| earlier.min(at)));
+            }
+        }
+        taken.more = !self.is_empty();
+        taken
+    }
+}
+
+/// The rules of the game, on one connection at a time.
+#[derive(Debug)]
+pub(crate) struct Reference {
+    pub(crate) limits: OutboxLimits,
+    pub(crate) now: Timestamp,
+    pub(crate) totals: Totals,
+}
+
+impl Reference {
+    fn allowed(&self) -> (usize, u32) {
+        let OutboxLimits { bytes_max, frames_max, .. } = self.limits;
+        (bytes_max + bytes_max / 4, frames_max + frames_max / 4)
+    }
+
+    fn fits(&self, conn: &Connection, bytes: usize, (bytes_max, frames_max): (usize, u32)) -> bool {
+        conn.frames() == 0 || (conn.bytes() + bytes <= bytes_max && conn.frames() < frames_max)
+    }
+
+    fn fits_bounds(&self, conn: &Connection, bytes: usize) -> bool {
+        self.fits(conn, bytes, (self.limits.bytes_max, self.limits.frames_max))
+    }
+
+    fn crossed(&self, conn: &Connection, bytes: usize) -> SlowReason {
+        let OutboxLimits { bytes_max, frames_max, .. } = self.limits;
+        let bytes = conn.bytes() + bytes;
+        if bytes > bytes_max {
+            return SlowReason::Bytes { bytes: bytes as u64, bytes_max: bytes_max as u64 };
+        }
+        SlowReason::Frames { frames: conn.frames() + 1, frames_max }
+    }
+
+    fn item(&self, bytes: Vec<u8>, kind: Kind) -> Item {
+        let (queued_at, published_at) = (self.now, self.now);
+        Item { bytes, kind, topic: None, key: Vec::new(), seq: 0, queued_at, published_at }
+    }
+
+    fn close_slow(&mut self, conn: &mut Connection, reason: SlowReason) -> u64 {
+        let dropped = conn.queue.iter().filter(|item| item.kind.is_data()).count() as u64;
+        (conn.pong, conn.ping) = (None, None);
+        conn.queue.clear();
+        conn.queue.push(self.item(reason.close_frame().as_bytes().to_vec(), Kind::Close));
+        conn.closing = true;
+        conn.mark_dirty();
+        self.totals.slow_closed += 1;
+        dropped
+    }
+
+    pub(crate) fn publish(&mut self, conn: &mut Connection, mut item: Item) -> Report {
+        let Some(topic) = item.topic else { unreachable!("published on a topic") };
+        let Some(&policy) = conn.policies.get(topic) else { return Report::default() };
+        item.kind = Kind::Of(policy);
+        self.totals.offered += 1;
+        let mut report = Report::default();
+        if conn.closing {
+            report.dropped = 1;
+        } else {
+            conn.wake(self.now);
+            match policy {
+                Policy::Latest | Policy::LatestByKey => self.conflate(conn, item, &mut report),
+                Policy::DropOldest => self.drop_oldest(conn, item, &mut report),
+                Policy::Lossless { overflow: Overflow::Gap } => {
+                    self.lossless_gap(conn, topic, item, &mut report);
+                }
+                Policy::Lossless { .. } | Policy::Close => {
+                    self.lossless_close(conn, item, &mut report);
+                }
+            }
+            conn.mark_dirty();
+        }
+        self.totals.delivered += report.delivered;
+        self.totals.conflated += report.conflated;
+        self.totals.dropped += report.dropped;
+        report
+    }
+
+    fn lossless_close(&mut self, conn: &mut Connection, item: Item, report: &mut Report) {
+        if self.fits_bounds(conn, item.bytes.len()) {
+            conn.queue.push(item);
+            report.delivered += 1;
+        } else {
+            let reason = self.crossed(conn, item.bytes.len());
+            report.dropped += 1 + self.close_slow(conn, reason);
+        }
+    }
+
+    fn conflate(&mut self, conn: &mut Connection, item: Item, report: &mut Report) {
+        let older = conn.queue.iter().position(|older| {
+            older.topic == item.topic
+                && (item.kind == Kind::Of(Policy::Latest) || older.key == item.key)
+        });
+        let bytes = item.bytes.len();
+        match older {
+            Some(at)
+                if conn.frames() <= 1
+                    || conn.bytes() - conn.queue[at].bytes.len() + bytes <= self.allowed().0 =>
+            {
+                // In the place of the older one, as old as that for the sweep.
+                let queued_at = conn.queue[at].queued_at;
+                conn.queue[at] = Item { queued_at, ..item };
+                report.conflated += 1;
+                report.delivered += 1;
+            }
+            None if self.fits(conn, bytes, self.allowed()) => {
+                conn.queue.push(item);
+                report.delivered += 1;
+            }
+            _ => {
+                let reason = self.crossed(conn, bytes);
+                report.dropped += 1 + self.close_slow(conn, reason);
+            }
+        }
+    }
+
+    fn drop_oldest(&mut self, conn: &mut Connection, item: Item, report: &mut Report) {
+        let bytes = item.bytes.len();
+        while bytes <= self.limits.bytes_max && !self.fits_bounds(conn, bytes) {
+            let is_droppable = |item: &Item| item.kind == Kind::Of(Policy::DropOldest);
+            let Some(at) = conn.queue.iter().position(is_droppable) else { break };
+            conn.queue.remove(at);
+            report.dropped += 1;
+        }
+        if self.fits_bounds(conn, bytes) {
+            conn.queue.push(item);
+            report.delivered += 1;
+        } else {
+            report.dropped += 1;
+        }
+    }
+
+    fn lossless_gap(
+        &mut self,
+        conn: &mut Connection,
+        topic: &'static str,
+        item: Item,
+        report: &mut Report,
+    ) {
+        if self.fits_bounds(conn, item.bytes.len()) {
+            conn.queue.push(item);
+            report.delivered += 1;
+            return;
+        }
+        let reason = self.crossed(conn, item.bytes.len());
+        let (place, lost) = discard_topic(conn, topic);
+        let lost_data = lost.iter().filter(|item| item.kind.is_data()).count() as u64;
+        let fits = lost_data > 0 && self.fits_bounds(conn, item.bytes.len());
+        let from = lost.first().map_or(item.seq, |item| item.seq);
+        let to = if fits { lost.last().map_or(item.seq, |item| item.seq) } else { item.seq };
+        self.declare(conn, place, Gap { topic, from, to, reason }, topic);
+        report.dropped += lost_data;
+        if fits {
+            conn.queue.push(item);
+            report.delivered += 1;
+        } else {
+            report.dropped += 1;
+        }
+    }
+
+    fn declare(&mut self, conn: &mut Connection, place: usize, gap: Gap<'_>, topic: &'static str) {
+        let mut notice = self.item(json_gap_notice(&gap).as_bytes().to_vec(), Kind::Gap);
+        (notice.topic, notice.seq) = (Some(topic), gap.from);
+        conn.queue.insert(place, notice);
+        self.totals.gaps += 1;
+    }
+
+    pub(crate) fn send(&mut self, conn: &mut Connection, bytes: Vec<u8>) -> SendStatus {
+        if conn.gone || conn.closing {
+            return SendStatus::Gone;
+        }
+        self.totals.offered += 1;
+        conn.wake(self.now);
+        let mut report = Report::default();
+        let item = self.item(bytes, Kind::Direct);
+        self.lossless_close(conn, item, &mut report);
+        conn.mark_dirty();
+        self.totals.delivered += report.delivered;
+        self.totals.dropped += report.dropped;
+        if report.delivered == 1 { SendStatus::Sent } else { SendStatus::Full }
+    }
+
+    pub(crate) fn control(&mut self, conn: &mut Connection, bytes: Vec<u8>, pong: bool) -> bool {
+        if conn.gone {
+            return false;
+        }
+        if !conn.closing {
+            conn.wake(self.now);
+            let item = Some(self.item(bytes, Kind::Control));
+            if pong { conn.pong = item } else { conn.ping = item }
+        }
+        conn.mark_dirty();
+        !conn.closing
+    }
+
+    pub(crate) fn close(&mut self, conn: &mut Connection, bytes: Vec<u8>, flush: Flush) -> bool {
+        if conn.gone {
+            return false;
+        }
+        if !conn.closing {
+            conn.wake(self.now);
+        }
+        if flush == Flush::Now {
+            self.totals.dropped += conn.queue.iter().filter(|i| i.kind.is_data()).count() as u64;
+            conn.queue.retain(|item| item.kind == Kind::Close);
+            if !conn.closing || !conn.queue.is_empty() {
+                (conn.pong, conn.ping) = (None, None);
+            }
+        }
+        if !conn.closing {
+            conn.queue.push(self.item(bytes, Kind::Close));
+            conn.closing = true;
+            conn.mark_dirty();
+        }
+        true
+    }
+
+    pub(crate) fn unsubscribe(&mut self, conn: &mut Connection, topic: &'static str) -> bool {
+        let subscribed = conn.policies.remove(topic).is_some();
+        if subscribed {
+            detach(conn, topic);
+        }
+        subscribed
+    }
+
+    pub(crate) fn subscribe(&mut self, conn: &mut Connection, topic: &'static str, policy: Policy) {
+        let before = conn.policies.insert(topic, policy);
+        if before.is_some_and(|before| before != policy) {
+            detach(conn, topic);
+        }
+    }
+
+    pub(crate) fn expire(&mut self, conn: &mut Connection) -> Option<SlowReason> {
+        if conn.gone || conn.is_empty() || conn.closing {
+            return None;
+        }
+        let OutboxLimits { age_max, stall_max, .. } = self.limits;
+        let stall = self.now.since(conn.progress_at);
+        let mut reason = (stall > stall_max).then_some(SlowReason::Stall { stall, stall_max });
+        if reason.is_none() {
+            reason = self.expire_aged(conn, age_max);
+        }
+        if let Some(reason) = reason {
+            self.totals.dropped += self.close_slow(conn, reason);
+        }
+        reason
+    }
+
+    fn expire_aged(&mut self, conn: &mut Connection, age_max: Duration) -> Option<SlowReason> {
+        let mut at = 0;
+        while at < conn.queue.len() {
+            let item = &conn.queue[at];
+            let age_ms = self.now.0 / 1_000_000 - item.queued_at.0 / 1_000_000;
+            let age = Duration::from_millis(age_ms);
+            let policy = match item.kind {
+                Kind::Of(Policy::Latest | Policy::LatestByKey) | Kind::Gap | Kind::Close => {
+                    at += 1;
+                    continue;
+                }
+                _ if age <= age_max => return None,
+                Kind::Of(policy) => policy,
+                Kind::Direct | Kind::Control => Policy::default(),
+            };
+            let reason = SlowReason::Age { age, age_max };
+            match (policy, item.topic) {
+                (Policy::DropOldest, _) | (Policy::Lossless { overflow: Overflow::Gap }, None) => {
+                    conn.queue.remove(at);
+                    self.totals.dropped += 1;
+                }
+                (Policy::Lossless { overflow: Overflow::Gap }, Some(topic)) => {
+                    let (place, lost) = discard_topic(conn, topic);
+                    self.totals.dropped += lost.iter().filter(|i| i.kind.is_data()).count() as u64;
+                    let (from, to) = (lost[0].seq, lost[lost.len() - 1].seq);
+                    self.declare(conn, place, Gap { topic, from, to, reason }, topic);
+                }
+                _ => return Some(reason),
+            }
+        }
+        None
+    }
+
+    pub(crate) fn disconnect(&mut self, conn: &mut Connection) -> bool {
+        if conn.gone {
+            return false;
+        }
+        self.totals.abandoned += conn.data_frames();
+        *conn = Connection { gone: true, ..Connection::default() };
+        true
+    }
+}
+
+/// Takes a topic's frames and notices out; returns the place of the first, else the end.
+fn discard_topic(conn: &mut Connection, topic: &str) -> (usize, Vec<Item>) {
+    let place = conn.queue.iter().position(|item| item.topic == Some(topic));
+    let place = place.unwrap_or(conn.queue.len());
+    let is_of = |item: &mut Item| item.topic == Some(topic);
+    let lost = conn.queue.extract_if(.., is_of).collect();
+    (place, lost)
+}
+
+/// What waits of a topic is no longer of a subscription; its notices go.
+fn detach(conn: &mut Connection, topic: &str) {
+    conn.queue.retain(|item| item.topic != Some(topic) || item.kind != Kind::Gap);
+    for item in &mut conn.queue {
+        if item.topic == Some(topic) {
+            item.topic = None;
+        }
+    }
+}
