@@ -1,1 +1,24 @@
-fn main() {}
+//! The `corecast` program: demo, replay, serve, doctor.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod clock;
+mod control;
+mod demo;
+mod doctor;
+mod raw;
+mod replay;
+mod report;
+mod route;
+mod serve;
+
+use std::process::ExitCode;
+
+/// Frames are allocated on one thread and freed on another: mimalloc takes that well.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::run()
+}

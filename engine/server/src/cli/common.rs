@@ -1,0 +1,164 @@
+//! Options of all commands, and of those that serve.
+
+use super::config;
+use super::exit::Failure;
+use super::values::{self, CpuList};
+use clap::{Args, ValueEnum};
+use corecast::config::PolicyRule;
+use corecast::{Backend, Config};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Options that every command takes, before or after its name.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Common options")]
+pub(crate) struct CommonArgs {
+    /// Address and port to listen on; port 0 lets the kernel choose [default: 127.0.0.1:9001]
+    #[arg(long, global = true, env = "CORECAST_LISTEN", value_name = "ADDR:PORT")]
+    #[arg(value_parser = values::listen)]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// Number of shards, each a thread on a core of its own [default: one for each usable CPU]
+    #[arg(long, global = true, env = "CORECAST_SHARDS", value_name = "N")]
+    pub(crate) shards: Option<usize>,
+
+    /// CPUs for the shards, such as 0,2-4 [default: all that this process may use]
+    #[arg(long, global = true, env = "CORECAST_CPUS", value_name = "LIST")]
+    pub(crate) cpus: Option<CpuList>,
+
+    /// How frames reach the sockets [default: ring]
+    #[arg(long, global = true, env = "CORECAST_BACKEND", value_enum)]
+    pub(crate) backend: Option<BackendArg>,
+
+    /// How log lines look; they go to stderr
+    #[arg(long, global = true, env = "CORECAST_LOG", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
+
+    /// Which log lines there are: error, warn, info, debug, trace, or directives such as
+    /// corecast_shard=debug
+    #[arg(long, global = true, env = "CORECAST_LOG_LEVEL", value_name = "LEVEL")]
+    #[arg(default_value = "info")]
+    pub(crate) log_level: String,
+}
+
+/// How frames reach the sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BackendArg {
+    /// One io_uring submission for many sockets
+    Ring,
+    /// One system call for each socket
+    Sendmsg,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Options of the commands that serve.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Serving options")]
+pub(crate) struct ServingArgs {
+    /// Settings in TOML; what the command line and the environment say overrides them
+    #[arg(long, env = "CORECAST_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// What a backlog does to the topics of a pattern, such as latest=quote.*; may be repeated, the
+    /// first that matches holds. Policies: lossless, lossless:gap, latest, latest_by_key,
+    /// drop_oldest, close; in patterns * is one token, > the rest
+    #[arg(long = "policy", env = "CORECAST_POLICY", value_name = "NAME=PATTERN")]
+    #[arg(value_delimiter = ',', value_parser = policy_rule)]
+    pub(crate) policies: Vec<PolicyRule>,
+
+    /// Bytes queued for one connection at most [default: 4MiB]
+    #[arg(long, env = "CORECAST_OUTBOX_BYTES_MAX", value_name = "BYTES", value_parser = values::bytes)]
+    pub(crate) outbox_bytes_max: Option<usize>,
+
+    /// Frames queued for one connection at most [default: 16384]
+    #[arg(long, env = "CORECAST_OUTBOX_FRAMES_MAX", value_name = "N")]
+    pub(crate) outbox_frames_max: Option<u32>,
+
+    /// Age of a queued frame at most; then its policy applies [default: 30s]
+    #[arg(long, env = "CORECAST_OUTBOX_AGE_MAX", value_name = "TIME", value_parser = values::duration)]
+    pub(crate) outbox_age_max: Option<Duration>,
+
+    /// A connection with a backlog that takes no byte for so long is closed [default: 10s]
+    #[arg(long, env = "CORECAST_STALL", value_name = "TIME", value_parser = values::duration)]
+    pub(crate) stall: Option<Duration>,
+
+    /// Bytes of one incoming message at most; more is closed with 1009 [default: 64KiB]
+    #[arg(long, env = "CORECAST_MESSAGE_BYTES_MAX", value_name = "BYTES", value_parser = values::bytes)]
+    pub(crate) message_bytes_max: Option<usize>,
+
+    /// Connections of one shard at most; one more is answered 503 [default: 1000000]
+    #[arg(long, env = "CORECAST_CONNECTIONS_MAX", value_name = "N")]
+    pub(crate) connections_max: Option<u32>,
+
+    /// A connection that was silent for so long is pinged; 0 never does [default: 20s]
+    #[arg(long, env = "CORECAST_PING_INTERVAL", value_name = "TIME", value_parser = values::duration)]
+    pub(crate) ping_interval: Option<Duration>,
+
+    /// At the end: time for queued messages and closing handshakes
+    #[arg(long, env = "CORECAST_DRAIN", value_name = "TIME", value_parser = values::duration)]
+    #[arg(default_value = "10s")]
+    pub(crate) drain: Duration,
+}
+
+/// The configuration of the engine: the file's, overridden by options and environment. `built_in`
+/// policies come last, behind those of the command line and of the file.
+///
+/// # Errors
+///
+/// What is wrong with the file.
+pub(crate) fn engine_config(
+    common: &CommonArgs,
+    serving: &ServingArgs,
+    built_in: &[(&str, corecast::Policy)],
+) -> Result<Config, Failure> {
+    let mut config = match &serving.config {
+        Some(path) => config::read(path)?,
+        None => Config::default(),
+    };
+    let set = |place: &mut usize, value: Option<usize>| *place = value.unwrap_or(*place);
+    config.listen = common.listen.unwrap_or(config.listen);
+    set(&mut config.shards, common.shards);
+    if let Some(CpuList(cpus)) = &common.cpus {
+        config.cpus.clone_from(cpus);
+    }
+    config.backend = match common.backend {
+        Some(BackendArg::Ring) => Backend::Ring,
+        Some(BackendArg::Sendmsg) => Backend::Sendmsg,
+        None => config.backend,
+    };
+    config.policies.splice(0..0, serving.policies.iter().cloned());
+    let rule = |&(pattern, policy): &(&str, _)| PolicyRule { pattern: pattern.to_owned(), policy };
+    config.policies.extend(built_in.iter().map(rule));
+
+    set(&mut config.outbox.bytes_max, serving.outbox_bytes_max);
+    let set_millis = |place: &mut u64, time: Option<Duration>| {
+        *place = time.map_or(*place, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    };
+    set_millis(&mut config.outbox.age_max_ms, serving.outbox_age_max);
+    set_millis(&mut config.outbox.stall_max_ms, serving.stall);
+    set_millis(&mut config.connection.ping_interval_ms, serving.ping_interval);
+    set(&mut config.connection.message_bytes_max, serving.message_bytes_max);
+    if let Some(frames) = serving.outbox_frames_max {
+        config.outbox.frames_max = frames;
+    }
+    if let Some(connections) = serving.connections_max {
+        config.connection.connections_max = connections;
+    }
+    Ok(config)
+}
+
+fn policy_rule(text: &str) -> Result<PolicyRule, String> {
+    let (policy, pattern) =
+        text.split_once('=').ok_or("expected NAME=PATTERN, such as latest=quote.*")?;
+    let policy = policy.parse().map_err(|error: corecast::PolicyError| error.to_string())?;
+    Ok(PolicyRule { pattern: pattern.to_owned(), policy })
+}

@@ -1,0 +1,170 @@
+//! `corecast demo`: a synthetic market, served at once, with a page to watch it.
+
+mod arrivals;
+mod market;
+mod page;
+mod random;
+mod symbols;
+
+use crate::cli::common::{CommonArgs, ServingArgs, engine_config};
+use crate::cli::exit::Failure;
+use crate::clock;
+use crate::control::Control;
+use crate::raw::{Audience, Inbound, RawHandler};
+use crate::replay::pace::wait_until;
+use crate::report::{self, Ticker};
+use crate::route::Routes;
+use clap::Args;
+use corecast::{Engine, Frame, Policy, PublishError, Publisher};
+use market::{Kind, Market};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Carries every message, so that a page needs one socket.
+const ALL: &str = "market.all";
+
+/// Screens want the newest quote, and each symbol's; trades come in full.
+const POLICIES: [(&str, Policy); 2] = [("quote.*", Policy::Latest), (ALL, Policy::LatestByKey)];
+
+/// Further behind than this the market's clock is set anew: a machine that slept for an hour does not
+/// want an hour of messages at once.
+const LAG_MAX: Duration = Duration::from_secs(1);
+
+const RATE_MAX: f64 = 1_000_000.0;
+
+/// Serve a synthetic market, with a page that shows it
+///
+/// Quotes and trades of 48 made-up instruments come in bursts like those of a real feed. Each is published
+/// to quote.SYMBOL or trade.SYMBOL and to market.all; join one at ws://ADDR/ws/TOPIC, or open the
+/// printed address in a browser.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  corecast demo
+  corecast demo --rate 20000 --shards 2
+  websocat ws://127.0.0.1:9001/ws/quote.BTCUSD")]
+pub(crate) struct DemoArgs {
+    /// Messages a second, on average
+    #[arg(long, env = "CORECAST_RATE", value_name = "N", default_value_t = 1_000.0, value_parser = rate)]
+    rate: f64,
+
+    /// Seed of the market: the same seed and rate give the same messages
+    #[arg(long, env = "CORECAST_SEED", value_name = "N", default_value_t = 42)]
+    seed: u64,
+
+    #[command(flatten)]
+    serving: ServingArgs,
+}
+
+/// Runs the demo until a signal ends it.
+///
+/// # Errors
+///
+/// When the engine does not start, or a shard panics.
+pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
+    let config = engine_config(common, &args.serving, &POLICIES)?;
+    let routes = Routes::default();
+    let builder =
+        Engine::builder().config(config).socket_path(move |path| routes.is_socket_path(path));
+    let engine = page::add(builder)?
+        .spawn(move |_| RawHandler::new(routes, Inbound::Refuse, Audience::default()))?;
+    let engine = Arc::new(engine);
+    let control = Control::start(Arc::clone(&engine))?;
+    report::say(format_args!("listening on http://{}/", engine.local_addr()));
+
+    let published = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let market = Market::new(args.rate, args.seed);
+        let (publisher, published, control) = (engine.publisher(), &published, &control);
+        scope.spawn(move || run_market(market, &publisher, published, control));
+        tell(&engine, published, control);
+        engine.shutdown_blocking(args.serving.drain)
+    })?;
+    Ok(())
+}
+
+/// One line a second, until the end.
+fn tell(engine: &Engine, published: &AtomicU64, control: &Control) {
+    let mut ticker = Ticker::default();
+    let (mut told_at, mut told) = (clock::now(), 0);
+    loop {
+        let next = told_at + Duration::from_secs(1);
+        while clock::now() < next {
+            if control.is_stopping() {
+                return;
+            }
+            control.wait(next.saturating_duration_since(clock::now()));
+        }
+        let (now, total) = (clock::now(), published.load(Ordering::Relaxed));
+        let seconds = (now - told_at).as_secs_f64();
+        report::say(ticker.line(engine.stats(), total - told, seconds));
+        (told_at, told) = (now, total);
+    }
+}
+
+fn run_market(mut market: Market, publisher: &Publisher, published: &AtomicU64, control: &Control) {
+    let mut started = clock::now();
+    let mut text = String::new();
+    while !control.is_stopping() {
+        let (at, tick) = market.next();
+        let due = due(started, at);
+        let lag = wait_until(due, || control.is_stopping());
+        if lag > LAG_MAX {
+            tracing::warn!(lag = ?lag, "the machine does not keep up: the market's clock is set anew");
+            started += lag;
+        }
+        text.clear();
+        market::encode(&tick, clock::wall_ns(), &mut text);
+        let frame = Frame::text(&text);
+        let symbol = symbols::INSTRUMENTS[tick.instrument].symbol;
+        let topic = match tick.kind {
+            Kind::Quote { .. } => format!("quote.{symbol}"),
+            Kind::Trade { .. } => format!("trade.{symbol}"),
+        };
+        let sent = publish(publisher, || publisher.publish(&topic, &frame)).and_then(|()| {
+            publish(publisher, || publisher.publish_key(ALL, topic.as_bytes(), &frame))
+        });
+        if let Err(error) = sent {
+            // The engine has ended; who waits for it says why.
+            tracing::debug!(%error, "the market ends");
+            return;
+        }
+        published.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn due(started: Instant, at_seconds: f64) -> Instant {
+    started + Duration::from_secs_f64(at_seconds)
+}
+
+/// Publishes, and waits for room as often as there is none.
+fn publish(
+    publisher: &Publisher,
+    attempt: impl Fn() -> Result<(), PublishError>,
+) -> Result<(), PublishError> {
+    loop {
+        match attempt() {
+            Err(PublishError::Full) => publisher.wait_room(),
+            other => return other,
+        }
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|rate| (1.0..=RATE_MAX).contains(rate));
+    number.ok_or_else(|| format!("expected messages a second, from 1 to {RATE_MAX}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_bounded() {
+        assert_eq!(rate("1000"), Ok(1_000.0));
+        for bad in ["", "0", "-5", "NaN", "1e7"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+}

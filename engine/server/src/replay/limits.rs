@@ -1,0 +1,19 @@
+//! What a replay holds at most.
+
+/// The longest line of a recording, in bytes: receive time, blank, message. The longest recorded
+/// message known is 64 KB.
+pub(crate) const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The most files merged at once.
+pub(crate) const FILES_MAX: usize = 256;
+
+/// The most topics a replay may make: a hostile file could name a new one on each line.
+pub(crate) const TOPICS_MAX: usize = 100_000;
+
+/// Bytes of each file that are unpacked ahead.
+pub(crate) const READ_AHEAD_BYTES: usize = 256 * 1024;
+
+/// Bad lines that `--skip-bad` names in the log, one by one; the rest are only counted.
+pub(crate) const SKIPPED_NAMED_MAX: u64 = 10;
+
+const _: () = assert!(READ_AHEAD_BYTES < LINE_BYTES_MAX);

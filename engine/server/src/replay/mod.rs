@@ -1,0 +1,186 @@
+//! `corecast replay`: recorded messages, merged by time and broadcast as they were.
+
+mod feed;
+mod limits;
+mod line;
+mod merge;
+pub(crate) mod pace;
+mod progress;
+mod source;
+mod summary;
+mod topic;
+
+use crate::cli::common::{CommonArgs, ServingArgs, engine_config};
+use crate::cli::exit::{Exit, Failure};
+use crate::clock;
+use crate::control::Control;
+use crate::raw::{Audience, Inbound, RawHandler};
+use crate::report;
+use crate::route::Routes;
+use clap::Args;
+use corecast::{Engine, Stats};
+use feed::{Fed, Feed};
+use merge::Merge;
+use pace::Speed;
+use progress::{Bar, Progress};
+use source::{OnBadLine, SourceError, Spec};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use summary::Summary;
+use topic::Topics;
+
+/// Broadcast recorded messages
+///
+/// Each line of a FILE is a receive time in nanoseconds, a blank, and the message as it was received, JSON
+/// {"stream":"btcusdt@bookTicker","data":…}; files may be gzip. Several files are merged by receive time.
+/// bookTicker goes to quote.BTCUSDT, trade to trade.BTCUSDT, depth to book.BTCUSDT, and with NAME=FILE to
+/// quote.NAME.BTCUSDT; a whole book without a stream goes to the book of its file. Join at
+/// ws://ADDR/ws/TOPIC. The messages are not changed by a byte, and topics are lossless unless --policy says
+/// otherwise.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  corecast replay ticks.gz
+  corecast replay spot=spot.gz usdm=futures.gz --speed 10 --policy latest=quote.>
+  corecast replay *.gz --speed max --wait-clients 200")]
+pub(crate) struct ReplayArgs {
+    /// Recordings; NAME= before one puts a name into its topics
+    #[arg(required = true, value_name = "[NAME=]FILE")]
+    files: Vec<Spec>,
+
+    /// So many times as fast as recorded, or max: as fast as the slowest lossless subscriber takes it
+    #[arg(long, env = "CORECAST_SPEED", value_name = "X|max", default_value = "1")]
+    speed: Speed,
+
+    /// Begin again at the end, until a signal ends it
+    #[arg(long = "loop", env = "CORECAST_LOOP")]
+    looped: bool,
+
+    /// Begin when so many clients have joined a topic
+    #[arg(long, env = "CORECAST_WAIT_CLIENTS", value_name = "N", default_value_t = 0)]
+    wait_clients: u64,
+
+    /// Count bad lines and go on, instead of ending with exit code 65
+    #[arg(long, env = "CORECAST_SKIP_BAD")]
+    skip_bad: bool,
+
+    #[command(flatten)]
+    serving: ServingArgs,
+}
+
+/// Replays, and ends when everything has left.
+///
+/// # Errors
+///
+/// When a file is bad, the engine does not start, or a shard panics.
+pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure> {
+    if args.files.len() > limits::FILES_MAX {
+        let message =
+            format!("{} files are too many: at most {}", args.files.len(), limits::FILES_MAX);
+        return Err(Failure::with_code(2, message));
+    }
+    let on_bad = if args.skip_bad { OnBadLine::Skip } else { OnBadLine::Stop };
+    // Bad files are told before anything is served.
+    let merge = Merge::open(&args.files, on_bad, Topics::default()).map_err(bad_source)?;
+    let config = engine_config(common, &args.serving, &[])?;
+    let (routes, audience) = (Routes::default(), Audience::default());
+    let handlers = audience.clone();
+    let engine = Engine::builder()
+        .config(config)
+        .socket_path(move |path| routes.is_socket_path(path))
+        .spawn(move |_| RawHandler::new(routes, Inbound::Refuse, handlers.clone()))?;
+    let engine = Arc::new(engine);
+    let control = Control::start(Arc::clone(&engine))?;
+    report::say(format_args!("listening on http://{}/", engine.local_addr()));
+    wait_for_clients(args.wait_clients, &audience, &control);
+
+    let started = clock::now();
+    let feed = Feed {
+        specs: &args.files,
+        on_bad,
+        speed: args.speed,
+        looped: args.looped,
+        publisher: engine.publisher(),
+        control: &control,
+    };
+    let (fed, stats, wall) = feed_and_drain(&feed, merge, &engine, args, started);
+    let ended = engine.shutdown_blocking(args.serving.drain);
+    report::say(Summary { fed: &fed, stats, wall });
+    ended?;
+    match fed.error {
+        Some(error) => Err(bad_source(error)),
+        None => Ok(()),
+    }
+}
+
+/// Feeds on a thread of its own while this one shows the progress, then waits until everything has left.
+fn feed_and_drain(
+    feed: &Feed<'_>,
+    merge: Merge,
+    engine: &Engine,
+    args: &ReplayArgs,
+    started: Instant,
+) -> (Fed, Stats, Duration) {
+    let progress = Progress::default();
+    std::thread::scope(|scope| {
+        let feeder = scope.spawn(|| {
+            let fed = feed.run(merge, &progress);
+            feed.control.wake();
+            fed
+        });
+        let mut bar = Bar::new(args.speed);
+        while !feeder.is_finished() && !feed.control.is_stopping() {
+            bar.show(&progress, engine);
+            feed.control.wait(bar.interval());
+        }
+        if feed.control.is_stopping() {
+            // A feeder that waits for room is let go by the engine's end.
+            let _ = engine.shutdown_blocking(args.serving.drain);
+        } else {
+            drain(engine, feed.control, args.serving.drain);
+        }
+        bar.show(&progress, engine);
+        bar.finish();
+        let wall = started.elapsed();
+        let fed = feeder.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (fed, engine.stats(), wall)
+    })
+}
+
+/// Waits until nothing is pending and every queue is empty: at most `time` without any progress.
+fn drain(engine: &Engine, control: &Control, time: Duration) {
+    let publisher = engine.publisher();
+    let left = || (publisher.pending(), engine.stats().queued_bytes);
+    let (mut last, mut progressed_at) = (left(), clock::now());
+    while last != (0, 0) && !control.is_stopping() {
+        if clock::now() - progressed_at > time {
+            let (pending, bytes) = last;
+            tracing::warn!(pending, bytes, "some clients have not taken all in time");
+            return;
+        }
+        control.wait(Duration::from_millis(2));
+        let now = left();
+        if now != last {
+            (last, progressed_at) = (now, clock::now());
+        }
+    }
+}
+
+fn wait_for_clients(wanted: u64, audience: &Audience, control: &Control) {
+    if wanted == 0 {
+        return;
+    }
+    tracing::info!(wanted, "waiting for clients to join a topic");
+    while audience.joined() < wanted && !control.is_stopping() {
+        control.wait(Duration::from_millis(5));
+    }
+}
+
+fn bad_source(error: SourceError) -> Failure {
+    let exit = match &error {
+        SourceError::Open { .. } => Exit::NoInput,
+        _ if error.is_bad_data() => Exit::BadData,
+        _ => Exit::Io,
+    };
+    Failure::new(exit, error)
+}
