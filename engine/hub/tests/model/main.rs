@@ -2,6 +2,7 @@
 //! byte, blocking, sweeps, closes. Each run prints its seed; `CORECAST_SEED=n` replays it, and
 //! `CORECAST_CASES=n` sets how many runs there are.
 
+mod connection;
 mod operation;
 mod reference;
 mod wire;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use connection::{Connection, Item, Kind, Taken};
 use corecast_hub::{
     ConnId, Flush, Hub, HubConfig, Policy, Publication, Report, Rules, Sent, SharedFrame,
     Timestamp, Totals,
@@ -18,14 +20,14 @@ use corecast_hub::{
 use corecast_wire::{CloseCode, Frame};
 use operation::{Operation, RULES, Run, TOPICS, runs};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
-use reference::{Connection, Item, Kind, Reference};
+use reference::Reference;
 
 #[test]
 fn the_hub_does_what_the_naive_reference_does() {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let seed = number("CORECAST_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
     println!("replay with CORECAST_SEED={seed}");
-    let cases = number("CORECAST_CASES").unwrap_or(96) as u32;
+    let cases = number("CORECAST_CASES").unwrap_or(400) as u32;
     let config = Config {
         cases,
         rng_seed: RngSeed::Fixed(seed),
@@ -285,7 +287,7 @@ impl World {
         self.reference.totals.sent += u64::from(expected.data_frames);
         connection.mark_dirty();
         let sent = self.hub.sent(self.ids[at], bytes, now);
-        let got = reference::Taken {
+        let got = Taken {
             frames: sent.frames,
             data_frames: sent.data_frames,
             published_at: sent.published_at,

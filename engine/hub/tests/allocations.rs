@@ -1,0 +1,140 @@
+//! What the hub asks of the allocator: nothing per socket, nothing while idle.
+
+// The trait that counts allocations cannot be implemented without it; test code only.
+#![allow(unsafe_code)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use corecast_hub::{ConnId, Hub, HubConfig, Policy, Publication, SharedFrame, Timestamp};
+use corecast_wire::Frame;
+
+const SOCKETS: usize = 1_000;
+const TOPIC: &str = "quote.BTCUSDT";
+
+#[test]
+fn a_message_to_a_thousand_sockets_allocates_twice() {
+    for policy in Policy::ALL {
+        let (mut hub, mut dirty) = hub_with(SOCKETS, policy);
+        for round in 0..10 {
+            fan_out(&mut hub, &mut dirty, round, 1);
+        }
+        let before = allocations();
+        for round in 10..20 {
+            fan_out(&mut hub, &mut dirty, round, 1);
+        }
+        let per_message = (allocations() - before) / 10;
+        assert!(per_message <= 2, "{policy}: {per_message} allocations for each message");
+    }
+}
+
+#[test]
+fn coalescing_takes_its_storage_from_the_pool() {
+    for policy in [Policy::default(), Policy::Close, Policy::DropOldest, Policy::LatestByKey] {
+        let (mut hub, mut dirty) = hub_with(SOCKETS, policy);
+        fan_out(&mut hub, &mut dirty, 0, 16);
+        let before = allocations();
+        for round in 1..11 {
+            fan_out(&mut hub, &mut dirty, round, 16);
+        }
+        let messages = 10 * 16;
+        let per_message = (allocations() - before) / messages;
+        assert!(per_message <= 2, "{policy}: {per_message} allocations for each message");
+    }
+}
+
+#[test]
+fn an_idle_outbox_owns_no_memory() {
+    let (mut hub, mut dirty) = hub_with(SOCKETS, Policy::default());
+    fan_out(&mut hub, &mut dirty, 0, 1);
+    let before = live_bytes();
+    fan_out(&mut hub, &mut dirty, 1, 2_000);
+    let pooled = hub.pooled_bytes() as u64;
+    assert!(pooled <= 4 << 20, "{pooled} bytes pooled");
+    // What stays is the pool with its lists and the longer dirty list.
+    let stays = live_bytes() - before;
+    assert!(stays <= pooled + 100_000, "{stays} bytes stay, {pooled} of them pooled");
+}
+
+#[test]
+fn a_connection_with_its_subscriptions_takes_a_few_hundred_bytes() {
+    let before = live_bytes();
+    let (mut hub, _) = hub_with(8_192, Policy::default());
+    let each = (live_bytes() - before) / 8_192;
+    assert!(each <= 320, "{each} bytes for an idle connection with one subscription");
+    for conn in connections(8_192) {
+        assert!(hub.disconnect(conn));
+    }
+    drop(hub);
+    assert_eq!(live_bytes(), before);
+}
+
+fn hub_with(sockets: usize, policy: Policy) -> (Hub, Vec<ConnId>) {
+    let mut hub = Hub::new(HubConfig::default());
+    for _ in 0..sockets {
+        let conn = hub.connect(Timestamp(0));
+        hub.subscribe(conn, TOPIC, Some(policy)).expect("subscribed");
+    }
+    (hub, Vec::new())
+}
+
+fn connections(sockets: u32) -> impl Iterator<Item = ConnId> {
+    (0..sockets).map(|index| ConnId { index, generation: 0 })
+}
+
+/// Publishes `messages` and sends everything: one round of a shard's loop.
+fn fan_out(hub: &mut Hub, dirty: &mut Vec<ConnId>, round: u64, messages: u64) {
+    let now = Timestamp(round * 1_000_000);
+    for message in 0..messages {
+        let frame = SharedFrame::new(Frame::text("61000.50,61000.75"), now);
+        let key = [message as u8 % 4];
+        let (topic, key) = (TOPIC, Some(&key[..]));
+        let seq = round * messages + message;
+        let publication = Publication { topic, seq, frame: &frame, key, except: None };
+        assert_eq!(hub.publish(&publication, now).delivered, hub.connections() as u64);
+    }
+    hub.take_dirty(dirty);
+    assert_eq!(dirty.len(), hub.connections());
+    for conn in &*dirty {
+        let slices = hub.outbox(*conn).into_iter().flat_map(|outbox| outbox.slices());
+        let bytes = slices.map(<[u8]>::len).sum();
+        assert!(!hub.sent(*conn, bytes, now).more);
+        assert_eq!(hub.outbox(*conn).map(|outbox| outbox.heap_bytes()), Some(0));
+    }
+}
+
+/// Counts what the current thread allocates, so that tests may run side by side.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static LIVE_BYTES: Cell<u64> = const { Cell::new(0) };
+}
+
+fn allocations() -> u64 {
+    ALLOCATIONS.get()
+}
+
+fn live_bytes() -> u64 {
+    LIVE_BYTES.get()
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; the counters are plain numbers
+// of this thread, made without allocating and without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        LIVE_BYTES.set(LIVE_BYTES.get().wrapping_add(layout.size() as u64));
+        // SAFETY: the caller keeps `GlobalAlloc`'s contract, which is the one of `System`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE_BYTES.set(LIVE_BYTES.get().wrapping_sub(layout.size() as u64));
+        // SAFETY: `pointer` came from `System` with this layout, as the caller vouches.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
