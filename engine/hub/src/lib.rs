@@ -42,6 +42,7 @@ mod publish;
 mod registry;
 mod report;
 mod rules;
+pub mod session;
 mod slots;
 mod slow;
 mod subscribe;
