@@ -43,7 +43,7 @@ pub(crate) const POOL_BYTES_MAX: usize = 4 << 20;
 /// Slow connections that are remembered until the shard asks for them.
 pub(crate) const SLOW_LIST_MAX: usize = 65_536;
 /// Pending keys that are searched one by one before an outbox gets an index of them.
-pub(crate) const KEY_SEARCH_MAX: u32 = 8;
+pub(crate) const KEY_SEARCH_MAX: u32 = 16;
 /// Subscriptions that are searched one by one before a connection gets an index of them.
 pub(crate) const SUBSCRIPTION_SEARCH_MAX: usize = 16;
 /// Holes that a ring may have, beyond as many as it has entries, before it is compacted.

@@ -68,7 +68,8 @@ impl Hub {
             let slot = slots.at_mut(subscriber.conn);
             let conn = ConnId { index: subscriber.conn, generation: slot.generation };
             offered += 1;
-            offer.to(subscriber, &mut slot.outbox, conn, ledger, &mut report);
+            let (outbox, report) = (&mut slot.outbox, &mut report);
+            Target { subscriber, outbox, conn, ledger, report }.take(&offer);
         }
         ledger.totals.offered += offered;
         ledger.totals.delivered += report.delivered;
@@ -118,145 +119,6 @@ struct Offer<'a> {
 }
 
 impl Offer<'_> {
-    /// To one of them.
-    #[inline]
-    fn to(
-        &self,
-        subscriber: &mut Subscriber,
-        outbox: &mut Outbox,
-        conn: ConnId,
-        ledger: &mut Ledger,
-        report: &mut Report,
-    ) {
-        if outbox.close_queued() || self.bytes as usize > OUTBOX_BYTES_CEILING {
-            report.dropped += 1;
-            return;
-        }
-        if outbox.is_queue_empty() {
-            // Nothing to conflate, nothing to exceed.
-            outbox.wake(ledger);
-            subscriber.pending =
-                outbox.append(self.entry(subscriber.policy, 0), self.bytes, ledger);
-            report.delivered += 1;
-        } else {
-            self.to_backlog(subscriber, outbox, conn, ledger, report);
-        }
-        outbox.mark_dirty(conn, ledger);
-    }
-
-    /// To one for whom something waits already.
-    fn to_backlog(
-        &self,
-        subscriber: &mut Subscriber,
-        outbox: &mut Outbox,
-        conn: ConnId,
-        ledger: &mut Ledger,
-        report: &mut Report,
-    ) {
-        let fits = match subscriber.policy {
-            Policy::Latest => {
-                let pending = subscriber.pending;
-                let older = outbox.is_pending(pending).then_some(pending);
-                return self.conflate(older, subscriber, outbox, conn, ledger, report);
-            }
-            Policy::LatestByKey => {
-                let older = outbox.find_key(subscriber.pending, self.topic, self.key);
-                return self.conflate(older, subscriber, outbox, conn, ledger, report);
-            }
-            Policy::DropOldest => {
-                while self.bytes <= ledger.bounds.bytes_max
-                    && !outbox.fits(self.bytes, ledger)
-                    && outbox.drop_oldest(ledger)
-                {
-                    report.dropped += 1;
-                }
-                outbox.check_holes(conn, ledger);
-                outbox.fits(self.bytes, ledger)
-            }
-            Policy::Lossless { .. } | Policy::Close => outbox.fits(self.bytes, ledger),
-        };
-        if fits {
-            return self.append(subscriber, outbox, ledger, report);
-        }
-        match subscriber.policy {
-            Policy::DropOldest => report.dropped += 1,
-            Policy::Lossless { overflow: Overflow::Gap } => {
-                self.declare_gap(subscriber, outbox, conn, ledger, report);
-            }
-            _ => {
-                let reason = outbox.crossed(self.bytes, ledger);
-                report.dropped += 1 + outbox.close_slow(conn, reason, ledger);
-            }
-        }
-    }
-
-    #[inline]
-    fn append(
-        &self,
-        subscriber: &mut Subscriber,
-        outbox: &mut Outbox,
-        ledger: &mut Ledger,
-        report: &mut Report,
-    ) {
-        let entry = self.entry(subscriber.policy, outbox.distance(subscriber.pending));
-        subscriber.pending = outbox.append(entry, self.bytes, ledger);
-        report.delivered += 1;
-    }
-
-    /// Replaces the older value, or takes a place at the end. A reader for whom there is not
-    /// even room for the newest value is closed: it would show an old one and not know.
-    fn conflate(
-        &self,
-        older: Option<u64>,
-        subscriber: &mut Subscriber,
-        outbox: &mut Outbox,
-        conn: ConnId,
-        ledger: &mut Ledger,
-        report: &mut Report,
-    ) {
-        match older {
-            Some(index) if outbox.fits_in_place(index, self.bytes, ledger) => {
-                outbox.replace(index, self.frame, ledger);
-                report.conflated += 1;
-                report.delivered += 1;
-            }
-            None if outbox.fits_conflated(self.bytes, ledger) => {
-                self.append(subscriber, outbox, ledger, report);
-            }
-            _ => {
-                let reason = outbox.crossed(self.bytes, ledger);
-                report.dropped += 1 + outbox.close_slow(conn, reason, ledger);
-            }
-        }
-    }
-
-    /// Discards what waits of the subscription and queues the frame behind the notice, unless
-    /// other topics leave no room: then the frame is part of the gap.
-    #[cold]
-    fn declare_gap(
-        &self,
-        subscriber: &mut Subscriber,
-        outbox: &mut Outbox,
-        conn: ConnId,
-        ledger: &mut Ledger,
-        report: &mut Report,
-    ) {
-        let reason = outbox.crossed(self.bytes, ledger);
-        let lost = outbox.discard_chain(subscriber.pending, ledger);
-        report.dropped += lost.frames;
-        let fits = lost.frames > 0 && outbox.fits(self.bytes, ledger);
-        let (from, to) = lost.range.unwrap_or((self.seq, self.seq));
-        let to = if fits { to } else { self.seq };
-        let gap = Gap { topic: self.name, from, to, reason };
-        subscriber.pending = outbox.put_gap(lost.place, self.topic, &gap, ledger);
-        if fits {
-            self.append(subscriber, outbox, ledger, report);
-        } else {
-            report.dropped += 1;
-        }
-        outbox.check_holes(conn, ledger);
-    }
-
     fn entry(&self, policy: Policy, back: u32) -> Entry {
         let kind = Kind::of(policy);
         Entry {
@@ -267,5 +129,123 @@ impl Offer<'_> {
             queued_ms: self.queued_ms,
             kind,
         }
+    }
+}
+
+/// One of the subscribers, with what its policy may touch.
+struct Target<'a> {
+    subscriber: &'a mut Subscriber,
+    outbox: &'a mut Outbox,
+    conn: ConnId,
+    ledger: &'a mut Ledger,
+    report: &'a mut Report,
+}
+
+impl Target<'_> {
+    #[inline]
+    fn take(mut self, offer: &Offer<'_>) {
+        if self.outbox.close_queued() || offer.bytes as usize > OUTBOX_BYTES_CEILING {
+            self.report.dropped += 1;
+            return;
+        }
+        if self.outbox.is_queue_empty() {
+            // Nothing to conflate, nothing to exceed.
+            self.outbox.wake(self.ledger);
+            let entry = offer.entry(self.subscriber.policy, 0);
+            self.subscriber.pending = self.outbox.append(entry, offer.bytes, self.ledger);
+            self.report.delivered += 1;
+        } else {
+            self.take_behind(offer);
+        }
+        self.outbox.mark_dirty(self.conn, self.ledger);
+    }
+
+    /// Where something waits already.
+    fn take_behind(&mut self, offer: &Offer<'_>) {
+        let pending = self.subscriber.pending;
+        match self.subscriber.policy {
+            Policy::Latest => {
+                let older = self.outbox.is_pending(pending).then_some(pending);
+                self.conflate(offer, older);
+            }
+            Policy::LatestByKey => {
+                let older = self.outbox.find_key(pending, offer.topic, offer.key);
+                self.conflate(offer, older);
+            }
+            Policy::DropOldest => self.drop_oldest(offer),
+            Policy::Lossless { .. } | Policy::Close
+                if self.outbox.fits(offer.bytes, self.ledger) =>
+            {
+                self.append(offer);
+            }
+            Policy::Lossless { overflow: Overflow::Gap } => self.declare_gap(offer),
+            Policy::Lossless { overflow: Overflow::Close } | Policy::Close => self.close(offer),
+        }
+    }
+
+    #[inline]
+    fn append(&mut self, offer: &Offer<'_>) {
+        let back = self.outbox.distance(self.subscriber.pending);
+        let entry = offer.entry(self.subscriber.policy, back);
+        self.subscriber.pending = self.outbox.append(entry, offer.bytes, self.ledger);
+        self.report.delivered += 1;
+    }
+
+    /// Replaces the older value, or takes a place at the end. A reader for whom there is not
+    /// even room for the newest value is closed: it would show an old one and not know.
+    fn conflate(&mut self, offer: &Offer<'_>, older: Option<u64>) {
+        match older {
+            Some(index) if self.outbox.fits_in_place(index, offer.bytes, self.ledger) => {
+                self.outbox.replace(index, offer.frame, self.ledger);
+                self.report.conflated += 1;
+                self.report.delivered += 1;
+            }
+            None if self.outbox.fits_conflated(offer.bytes, self.ledger) => self.append(offer),
+            _ => self.close(offer),
+        }
+    }
+
+    fn drop_oldest(&mut self, offer: &Offer<'_>) {
+        // What fits no outbox makes nobody go in vain.
+        let possible = offer.bytes <= self.ledger.bounds.bytes_max;
+        while possible && !self.outbox.fits(offer.bytes, self.ledger) {
+            if !self.outbox.drop_oldest(self.ledger) {
+                break;
+            }
+            self.report.dropped += 1;
+        }
+        self.outbox.check_holes(self.conn, self.ledger);
+        if self.outbox.fits(offer.bytes, self.ledger) {
+            self.append(offer);
+        } else {
+            self.report.dropped += 1;
+        }
+    }
+
+    /// Discards what waits of the subscription and queues the frame behind the notice, unless
+    /// other topics leave no room: then the frame is part of the gap.
+    #[cold]
+    fn declare_gap(&mut self, offer: &Offer<'_>) {
+        let (outbox, ledger) = (&mut *self.outbox, &mut *self.ledger);
+        let reason = outbox.crossed(offer.bytes, ledger);
+        let lost = outbox.discard_chain(self.subscriber.pending, ledger);
+        let fits = lost.frames > 0 && outbox.fits(offer.bytes, ledger);
+        let (from, to) = lost.range.unwrap_or((offer.seq, offer.seq));
+        let to = if fits { to } else { offer.seq };
+        let gap = Gap { topic: offer.name, from, to, reason };
+        self.subscriber.pending = outbox.put_gap(lost.place, offer.topic, &gap, ledger);
+        self.report.dropped += lost.frames;
+        if fits {
+            self.append(offer);
+        } else {
+            self.report.dropped += 1;
+        }
+        self.outbox.check_holes(self.conn, self.ledger);
+    }
+
+    #[cold]
+    fn close(&mut self, offer: &Offer<'_>) {
+        let reason = self.outbox.crossed(offer.bytes, self.ledger);
+        self.report.dropped += 1 + self.outbox.close_slow(self.conn, reason, self.ledger);
     }
 }
