@@ -1,3 +1,17 @@
 //! What needs a whole server: conformance, browser, adversarial, churn.
+//!
+//! The tests in `tests/tests` start the real program, talk to it over loopback and look at it
+//! through `/proc`. What they share is here:
+//!
+//! - [`server`]: the program as a child process.
+//! - [`raw`]: one connection that may send anything.
+//! - [`control`]: a publisher and subscribers on a topic of their own, which must not notice what
+//!   a test does to others.
+//!
+//! Many connections at once are [`corecast_bench::swarm`]'s business.
 
 #![forbid(unsafe_code)]
+
+pub mod control;
+pub mod raw;
+pub mod server;

@@ -54,6 +54,12 @@ impl Swarm {
         });
     }
 
+    /// Ends what a connection publishes; says how many messages it has sent of it.
+    pub fn stop_publishing(&mut self, connection: usize) -> u64 {
+        let ends = |schedule: &mut Schedule| schedule.publishing.connection == connection;
+        self.schedules.extract_if(.., ends).map(|schedule| schedule.sequence).sum()
+    }
+
     /// Whether something is still to be published.
     pub fn is_publishing(&self) -> bool {
         !self.schedules.is_empty()

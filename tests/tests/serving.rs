@@ -1,0 +1,56 @@
+//! The program as it is started in production: it serves, and it ends when told to.
+
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use corecast_tests::control::Control;
+use corecast_tests::raw::{RawClient, Received};
+use corecast_tests::server::TestServer;
+use corecast_wire::frame::Opcode;
+use eyre::{Result, ensure};
+
+#[test]
+fn echo_answers_and_sigterm_ends_the_program() -> Result<()> {
+    let server = TestServer::start(["--shards", "2"])?;
+    let mut client = RawClient::open(server.address(), "/echo")?;
+    client.send_frame(Opcode::Text, "κόσμε".as_bytes())?;
+    assert_eq!(client.receive()?, Received::Text("κόσμε".to_owned()));
+    client.send_frame(Opcode::Close, &1000_u16.to_be_bytes())?;
+    assert_eq!(client.expect_close()?.0, 1000);
+    server.wait_until_idle(Duration::from_secs(5))?;
+
+    let mut left = RawClient::open(server.address(), "/echo")?;
+    server.stop()?;
+    assert_eq!(left.expect_close()?.0, 1001, "a client that is there at the end is told");
+    Ok(())
+}
+
+#[test]
+fn a_handshake_in_single_bytes_is_a_handshake() -> Result<()> {
+    let server = TestServer::start(["--shards", "1"])?;
+    let mut client = RawClient::connect(server.address())?;
+    let host = server.address().to_string();
+    let request = corecast_wire::client::request(
+        &host,
+        "/echo",
+        corecast_tests::raw::KEY,
+        &[],
+        &[("Origin", "http://localhost")],
+    )?;
+    client.send_bytewise(&request)?;
+    let head = client.read_head()?;
+    assert_eq!((head.status, head.header("upgrade")), (101, Some("websocket")), "{}", head.text);
+    client.send_frame(Opcode::Binary, &[0; 70_000])?;
+    assert_eq!(client.expect_close()?.0, 1009, "the default limit is 64 KiB");
+    server.stop()
+}
+
+#[test]
+fn the_control_connections_lose_nothing_in_peace() -> Result<()> {
+    let server = TestServer::start(["--shards", "2"])?;
+    let report = Control::baseline(server.address(), Duration::from_secs(1))?;
+    ensure!(report.sent >= 150, "an open loop of 200 a second sent {}", report.sent);
+    ensure!(report.latency_p50 < Duration::from_millis(50), "{report:?}");
+    server.stop()
+}
