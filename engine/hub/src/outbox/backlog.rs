@@ -230,7 +230,7 @@ impl Outbox {
     }
 
     /// Takes the front entry, which stays counted.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop(&mut self, ledger: &mut Ledger) -> Option<Entry> {
         let head = self.ring.head();
         let entry = self.ring.pop_front(&mut ledger.pool)?;

@@ -102,7 +102,7 @@ impl Ring {
     }
 
     /// Takes the front entry.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pop_front(&mut self, pool: &mut Pool) -> Option<Entry> {
         if self.span == 0 {
             return None;
