@@ -4,7 +4,7 @@
 const TOPIC = "market.all";
 const WINDOW_SECONDS = 60;          // what the charts show
 const TREND_POINTS = 60;            // of each symbol, one every TREND_STEP_MS
-const TREND_STEP_MS = 2000;
+const TREND_STEP_MS = 1000;
 const LATENCY_SAMPLES_MAX = 20000;  // between two summaries
 const BACKOFF_MS = { first: 400, most: 15000 };
 
@@ -168,7 +168,7 @@ const flashColors = { up: "", down: "" };
 function flash(cell, difference) {
   if (difference === 0 || calm.matches || !cell.animate) return;
   const color = difference > 0 ? flashColors.up : flashColors.down;
-  cell.animate([{ backgroundColor: color }, { backgroundColor: "transparent" }], { duration: 600, easing: "ease-out" });
+  cell.animate([{ backgroundColor: color }, { backgroundColor: "transparent" }], { duration: 450, easing: "ease-out" });
 }
 
 function draw(symbol) {

@@ -119,7 +119,7 @@ mod tests {
         let line = |policy| Cli::try_parse_from(["corecast", "serve", "--policy", policy]);
         let cli = line("latest=quote.*").expect("a good policy");
         let Command::Serve(_) = cli.command else { panic!("serve") };
-        for bad in ["latest", "newest=quote.*", "latest=", "latest=a..b", "latest=>.a"] {
+        for bad in ["latest", "newest=quote.*", "=quote.*", ""] {
             let error = line(bad).expect_err(bad);
             assert_eq!(error.exit_code(), 2, "{error}");
         }

@@ -182,5 +182,8 @@ fn bad_source(error: SourceError) -> Failure {
         _ if error.is_bad_data() => Exit::BadData,
         _ => Exit::Io,
     };
-    Failure::new(exit, error)
+    match error {
+        SourceError::Line { .. } => Failure::new(exit, format!("{error} (--skip-bad goes on)")),
+        _ => Failure::new(exit, error),
+    }
 }

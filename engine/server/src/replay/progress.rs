@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// So many messages go by between two looks at how much of the files is read.
 const BYTES_EVERY: u64 = 256;
 
+/// Without a terminal, a log line that often.
+const LOG_EVERY: Duration = Duration::from_secs(5);
+
 /// The feeder's counters. One thread writes, one reads; nothing else is ordered by them.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
@@ -63,7 +66,7 @@ impl Bar {
 
     /// The time between two looks.
     pub(crate) fn interval(&self) -> Duration {
-        if self.bar.is_some() { Duration::from_millis(200) } else { Duration::from_secs(5) }
+        if self.bar.is_some() { Duration::from_millis(200) } else { LOG_EVERY }
     }
 
     /// Shows how far it is.
@@ -72,6 +75,9 @@ impl Bar {
         let messages = read(&progress.messages);
         let (now, (then, before)) = (clock::now(), self.seen);
         let seconds = (now - then).as_secs_f64();
+        if self.bar.is_none() && seconds < LOG_EVERY.as_secs_f64() {
+            return;
+        }
         if seconds > 0.1 {
             self.rate = (messages - before) as f64 / seconds;
             self.seen = (now, messages);

@@ -92,7 +92,7 @@ impl fmt::Display for SourceError {
                 write!(f, "{}:{line}: cannot read on: {error}", path.display())
             }
             Self::Line { path, line, error } => {
-                write!(f, "{}:{line}: {error} (--skip-bad goes on)", path.display())
+                write!(f, "{}:{line}: {error}", path.display())
             }
             Self::Topics { path, line } => {
                 write!(f, "{}:{line}: more than {TOPICS_MAX} topics", path.display())

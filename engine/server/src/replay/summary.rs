@@ -9,6 +9,9 @@ use std::time::Duration;
 /// Topics that are listed one by one; the rest is one line.
 const TOPICS_LISTED_MAX: usize = 60;
 
+/// The first column is at least as wide as the longest title below the topics.
+const WIDTH_MIN: usize = "clients closed as too slow".len();
+
 /// What was replayed, and what became of it.
 #[derive(Debug)]
 pub(crate) struct Summary<'a> {
@@ -22,7 +25,7 @@ impl fmt::Display for Summary<'_> {
         let Self { fed, stats, wall } = self;
         let topics = fed.topics.sorted();
         let (listed, rest) = topics.split_at(topics.len().min(TOPICS_LISTED_MAX));
-        let width = listed.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(24);
+        let width = listed.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(WIDTH_MIN);
         writeln!(f, "{:<width$} {:>14}", "topic", "messages")?;
         for (name, messages) in listed {
             writeln!(f, "{name:<width$} {:>14}", thousands(*messages))?;
@@ -35,6 +38,8 @@ impl fmt::Display for Summary<'_> {
         let total = fed.topics.total();
         writeln!(f, "{:<width$} {:>14}", "all topics", thousands(total))?;
         writeln!(f)?;
+        // At full speed nothing is due, so nothing is late.
+        let lag = if fed.lag_max.is_zero() { "-".to_owned() } else { span(fed.lag_max) };
         let rate = (total as f64 / wall.as_secs_f64().max(1e-9)).round() as u64;
         for (name, value) in [
             ("deliveries", thousands(stats.deliveries)),
@@ -45,7 +50,7 @@ impl fmt::Display for Summary<'_> {
             ("recording time", clock_time(fed.recorded)),
             ("wall time", span(*wall)),
             ("messages/s", thousands(rate)),
-            ("lag, most", span(fed.lag_max)),
+            ("lag, most", lag),
         ] {
             writeln!(f, "{name:<width$} {value:>14}")?;
         }
