@@ -175,7 +175,7 @@ impl Builder {
         self,
         factory: impl Fn(ShardId) -> H + Send + Sync + 'static,
     ) -> Result<Engine, StartError> {
-        corecast_shard::Engine::start(self.config, self.pages, factory).map(Engine)
+        corecast_shard::Engine::start(self.config, &self.pages, factory).map(Engine)
     }
 }
 

@@ -47,6 +47,7 @@ fn a_factory_that_panics_is_an_error_and_leaves_nothing_running() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a test of the wall clock")]
 async fn a_shutdown_ends_by_its_deadline_even_with_a_peer_that_does_not_answer() {
     let (engine, _events) = start(|builder| builder);
     let silent = connect(&engine, "room").await;

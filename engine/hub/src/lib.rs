@@ -28,6 +28,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chunks;
 mod config;
 mod control;
 mod expire;

@@ -1,5 +1,6 @@
 //! The connections of a hub: a slab whose places are reused under a new generation.
 
+use crate::chunks::Chunks;
 use crate::id::ConnId;
 use crate::outbox::Outbox;
 use crate::registry::Subscriptions;
@@ -16,23 +17,30 @@ pub(crate) struct Slot {
 /// All places.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
-    slots: Vec<Slot>,
+    slots: Chunks<Slot>,
+    used: u32,
     free: Vec<u32>,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        let (outbox, subscriptions) = (Outbox::new(), Subscriptions::default());
+        Self { outbox, subscriptions, generation: 0, connected: false }
+    }
 }
 
 impl Slots {
     /// Connections that are there.
     pub(crate) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.used as usize - self.free.len()
     }
 
     pub(crate) fn connect(&mut self) -> ConnId {
         let index = self.free.pop().unwrap_or_else(|| {
-            let (outbox, subscriptions) = (Outbox::new(), Subscriptions::default());
-            self.slots.push(Slot { outbox, subscriptions, generation: 0, connected: false });
-            self.slots.len() as u32 - 1
+            self.used += 1;
+            self.used - 1
         });
-        let slot = &mut self.slots[index as usize];
+        let slot = self.slots.entry(index as usize);
         debug_assert!(!slot.connected && slot.outbox.is_empty());
         slot.connected = true;
         ConnId { index, generation: slot.generation }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use glommio::net::{AcceptedTcpStream, TcpStream};
 
+use crate::connection::Connection;
 use crate::handler::Handler;
 use crate::limits::{ACCEPTS_PER_TURN_MAX, REFUSALS_PER_TURN_MAX};
 use crate::shard::Shard;
+use crate::socket;
 use crate::socket::Listener;
-use crate::{connection, socket};
 
 /// How long the listener rests when the process is out of descriptors or memory.
 const REST: Duration = Duration::from_millis(100);
@@ -64,8 +65,7 @@ fn admit<H: Handler>(shard: &Rc<Shard<H>>, stream: TcpStream) {
         socket::shut(fd, Shutdown::Both);
         return;
     }
-    let conn = shard.admit(fd, peer);
-    glommio::spawn_local(connection::serve(Rc::clone(shard), stream, conn, peer)).detach();
+    glommio::spawn_local(Connection::new(Rc::clone(shard), stream, peer)).detach();
 }
 
 /// A descriptor kept back, so that there is one to answer with when the process has no other.

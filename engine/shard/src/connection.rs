@@ -3,7 +3,7 @@
 //! One flat future for each connection, and no buffer while it is idle: it reads into the shard's
 //! scratch buffer, and what it handles there is handled in the turn that read it.
 
-use std::future::poll_fn;
+use std::future::Future;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
@@ -19,26 +19,58 @@ use glommio::net::TcpStream;
 
 use crate::handler::{Handler, Message};
 use crate::shard::{Shard, Slot, slot_mut};
-use crate::{limits, socket, upgrade};
+use crate::upgrade::{Handshake, Shaken};
+use crate::{limits, socket};
 
-/// Serves one accepted socket to its end.
-pub(crate) async fn serve<H: Handler>(
+/// One accepted socket, from its handshake to its end. A hand-written future: an `async` one keeps
+/// its arguments twice and its handshake for ever, which is half of what an idle connection costs.
+pub(crate) struct Connection<H: Handler> {
     shard: Rc<Shard<H>>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     conn: ConnId,
-    peer: SocketAddr,
-) {
-    let mut discarded = 0;
-    if let Some(mut rest) = upgrade::perform(&shard, &mut stream, conn, peer).await {
-        handle(&shard, conn, &mut rest);
-        shard.settle();
-        drop(rest);
+    discarded_bytes: usize,
+    handshake: Option<Box<Handshake<H::Data>>>,
+}
+
+impl<H: Handler> Connection<H> {
+    /// Takes a socket in. Its deadlines run from now.
+    pub(crate) fn new(shard: Rc<Shard<H>>, stream: TcpStream, peer: SocketAddr) -> Self {
+        let conn = shard.admit(stream.as_raw_fd(), peer);
+        Self { shard, stream, conn, discarded_bytes: 0, handshake: Some(Box::default()) }
     }
-    poll_fn(|cx| turn(&shard, &mut stream, conn, &mut discarded, cx)).await;
-    shard.release(conn);
-    // glommio closes the descriptor before it cancels its poll, which would keep the socket alive:
-    // end it first.
-    socket::shut(stream.as_raw_fd(), Shutdown::Both);
+
+    fn run(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
+        if let Some(handshake) = &mut self.handshake {
+            let shaken = handshake.poll(&self.shard, &mut self.stream, self.conn, cx);
+            let Poll::Ready(shaken) = shaken else { return Poll::Pending };
+            self.handshake = None;
+            match shaken {
+                Shaken::Open(mut rest) => {
+                    handle(&self.shard, self.conn, &mut rest);
+                    self.shard.settle();
+                }
+                Shaken::Refused => {}
+                Shaken::Lost => return Poll::Ready(()),
+            }
+        }
+        turn(&self.shard, &mut self.stream, self.conn, &mut self.discarded_bytes, cx)
+    }
+}
+
+impl<H: Handler> Future for Connection<H> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        let connection = self.get_mut();
+        if connection.run(cx).is_pending() {
+            return Poll::Pending;
+        }
+        connection.shard.release(connection.conn);
+        // glommio closes the descriptor before it cancels its poll, which would keep the socket
+        // alive: end it first.
+        socket::shut(connection.stream.as_raw_fd(), Shutdown::Both);
+        Poll::Ready(())
+    }
 }
 
 /// One turn: write if the socket had been full, then read what there is. Ready when the connection
@@ -47,7 +79,7 @@ fn turn<H: Handler>(
     shard: &Shard<H>,
     stream: &mut TcpStream,
     conn: ConnId,
-    discarded: &mut usize,
+    discarded_bytes: &mut usize,
     cx: &mut TaskContext<'_>,
 ) -> Poll<()> {
     loop {
@@ -57,9 +89,7 @@ fn turn<H: Handler>(
             if slot.abort {
                 return Poll::Ready(());
             }
-            if !slot.task.as_ref().is_some_and(|task| task.will_wake(cx.waker())) {
-                slot.task = Some(cx.waker().clone());
-            }
+            slot.keep_waker(cx.waker());
             (slot.blocked, slot.session.phase())
         };
         if blocked && let Poll::Ready(Err(error)) = write_head(shard, stream, conn, cx) {
@@ -75,8 +105,8 @@ fn turn<H: Handler>(
         shard.stats.bytes_in.add(read as u64);
         if phase == Phase::Draining || phase == Phase::Upgrading {
             // Behind the last byte of ours, the peer's are only counted.
-            *discarded += read;
-            if *discarded > limits::DRAIN_BYTES_MAX {
+            *discarded_bytes += read;
+            if *discarded_bytes > limits::DRAIN_BYTES_MAX {
                 return lost(shard, conn, "the peer went on sending after the end");
             }
         } else {

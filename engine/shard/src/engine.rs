@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{ShardPanic, StartError};
 use crate::handler::Handler;
+use crate::lock::Lock;
 use crate::mesh::admission::Admission;
 use crate::mesh::{Inbox, Job, Mailbox, Mesh, mailbox};
 use crate::pages::Pages;
@@ -31,9 +32,9 @@ pub struct Engine {
     clock: Clock,
     topic_bytes_max: usize,
     stats: Box<[Arc<ShardStats>]>,
-    reader: Mutex<Reader>,
+    reader: Lock<Reader>,
     outcome: Arc<Outcome>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Lock<Vec<JoinHandle<()>>>,
 }
 
 impl Engine {
@@ -44,7 +45,7 @@ impl Engine {
     /// listened on. Nothing is left running then.
     pub fn start<H: Handler>(
         config: Config,
-        pages: Pages,
+        pages: &Pages,
         factory: impl Fn(ShardId) -> H + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         setup::check(&config)?;
@@ -82,9 +83,9 @@ impl Engine {
             clock,
             topic_bytes_max,
             stats,
-            reader: Mutex::new(Reader::new()),
+            reader: Lock::new(Reader::new()),
             outcome,
-            threads: Mutex::new(threads),
+            threads: Lock::new(threads),
         };
         // Each shard says that it runs, or why it does not; one that does not takes the engine down
         // by its drop.
@@ -119,7 +120,7 @@ impl Engine {
     /// Counters summed over the shards; the latency is of the time since the last call.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        lock(&self.reader).read(self.stats.iter().map(|stats| &**stats))
+        self.reader.lock().read(self.stats.iter().map(|stats| &**stats))
     }
 
     /// Ends the engine in order: no new connections, what is queued still leaves, then Close 1001
@@ -148,7 +149,7 @@ impl Engine {
     pub async fn ended(&self) -> Result<(), ShardPanic> {
         let result = self.outcome.ended().await;
         // All shards have said their last word: joining does not wait.
-        for thread in lock(&self.threads).drain(..) {
+        for thread in self.threads.lock().drain(..) {
             let _ = thread.join();
         }
         self.mesh.admission.stop();
@@ -176,7 +177,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if !lock(&self.threads).is_empty() {
+        if !self.threads.lock().is_empty() {
             let _ = self.shutdown_blocking(Duration::from_millis(500));
         }
     }
@@ -201,7 +202,7 @@ fn connect_all(config: &Config, shards: usize) -> (Arc<Mesh>, Vec<Mailbox>) {
 
 /// What the shards' threads leave behind.
 #[derive(Debug)]
-pub(crate) struct Outcome(Mutex<Ending>);
+pub(crate) struct Outcome(Lock<Ending>);
 
 #[derive(Debug)]
 struct Ending {
@@ -212,12 +213,12 @@ struct Ending {
 
 impl Outcome {
     fn new(running: usize) -> Self {
-        Self(Mutex::new(Ending { running, panic: None, waiters: Vec::new() }))
+        Self(Lock::new(Ending { running, panic: None, waiters: Vec::new() }))
     }
 
     /// A shard has ended; the first panic is kept.
     pub(crate) fn shard_ended(&self, panic: Option<ShardPanic>) {
-        let mut ending = lock(&self.0);
+        let mut ending = self.0.lock();
         ending.running -= 1;
         if ending.panic.is_none() {
             ending.panic = panic;
@@ -229,7 +230,7 @@ impl Outcome {
 
     fn ended(&self) -> impl Future<Output = Result<(), ShardPanic>> + '_ {
         poll_fn(|cx| {
-            let mut ending = lock(&self.0);
+            let mut ending = self.0.lock();
             if ending.running == 0 {
                 return Poll::Ready(ending.panic.clone().map_or(Ok(()), Err));
             }
@@ -239,10 +240,4 @@ impl Outcome {
             Poll::Pending
         })
     }
-}
-
-/// Nothing panics while it holds one of these locks; if something did, what it guards is still
-/// whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -20,6 +20,7 @@ mod error;
 mod flush;
 mod handler;
 pub mod limits;
+mod lock;
 mod mesh;
 mod pages;
 mod publish;

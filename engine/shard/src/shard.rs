@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
+use corecast_hub::chunks::Chunks;
 use corecast_hub::session::{ClosedBy, Phase, Session, SessionConfig};
 use corecast_hub::{ConnId, Flush, Hub, SLOW_CLOSE_CODE, SlowReason, Timestamp};
 use corecast_wire::{CloseCode, Receiver, ReceiverLimits, Role};
@@ -34,7 +35,7 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) stats: Arc<ShardStats>,
     pub(crate) hub: RefCell<Hub>,
     pub(crate) handler: RefCell<H>,
-    pub(crate) slots: RefCell<Vec<Option<Slot<H::Data>>>>,
+    pub(crate) slots: RefCell<Slots<H::Data>>,
     pub(crate) scratch: RefCell<Box<[u8]>>,
     pub(crate) sequences: RefCell<Sequences>,
     /// Wakes the flusher.
@@ -49,6 +50,9 @@ pub(crate) struct Shard<H: Handler> {
     slow: RefCell<Vec<(ConnId, SlowReason)>>,
     congested: Cell<u32>,
 }
+
+/// The connections of a shard, by the index that the hub gave them.
+pub(crate) type Slots<D> = Chunks<Option<Slot<D>>>;
 
 /// What a shard keeps for one connection. The socket itself belongs to the connection's task.
 pub(crate) struct Slot<D> {
@@ -87,7 +91,7 @@ impl<H: Handler> Shard<H> {
             stats,
             hub: RefCell::new(hub),
             handler: RefCell::new(handler),
-            slots: RefCell::new(Vec::new()),
+            slots: RefCell::new(Slots::default()),
             scratch: RefCell::new(vec![0; limits::SCRATCH_BYTES].into_boxed_slice()),
             flush: Signal::default(),
             left: Signal::default(),
@@ -123,12 +127,9 @@ impl<H: Handler> Shard<H> {
             abort: self.leaving.get().is_some(),
         };
         let mut slots = self.slots.borrow_mut();
-        let index = conn.index as usize;
-        if slots.len() <= index {
-            slots.resize_with(index + 1, || None);
-        }
-        assert!(slots[index].is_none(), "the hub gave a slot away twice");
-        slots[index] = Some(slot);
+        let place = slots.entry(conn.index as usize);
+        assert!(place.is_none(), "the hub gave a slot away twice");
+        *place = Some(slot);
         self.live.set(self.live.get() + 1);
         self.stats.accepted.add(1);
         conn
@@ -136,7 +137,7 @@ impl<H: Handler> Shard<H> {
 
     /// The connection is gone: leave the topics, tell the handler, free the slot.
     pub(crate) fn release(&self, conn: ConnId) {
-        let slot = self.slots.borrow_mut()[conn.index as usize].take();
+        let slot = self.slots.borrow_mut().get_mut(conn.index as usize).and_then(Option::take);
         self.hub.borrow_mut().disconnect(conn);
         let Some(mut slot) = slot else { return };
         assert_eq!(slot.conn, conn, "a task released a slot that is not its own");
@@ -263,6 +264,14 @@ impl<D> Slot<D> {
         self.wake();
     }
 
+    /// Keeps the waker of the connection's task.
+    #[inline]
+    pub(crate) fn keep_waker(&mut self, waker: &Waker) {
+        if !self.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            self.task = Some(waker.clone());
+        }
+    }
+
     pub(crate) fn wake(&self) {
         if let Some(task) = &self.task {
             task.wake_by_ref();
@@ -271,6 +280,6 @@ impl<D> Slot<D> {
 }
 
 /// The slot of a connection, unless it is gone.
-pub(crate) fn slot_mut<D>(slots: &mut [Option<Slot<D>>], conn: ConnId) -> Option<&mut Slot<D>> {
+pub(crate) fn slot_mut<D>(slots: &mut Slots<D>, conn: ConnId) -> Option<&mut Slot<D>> {
     slots.get_mut(conn.index as usize)?.as_mut().filter(|slot| slot.conn == conn)
 }

@@ -23,7 +23,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
     let mut next = 0;
     loop {
         glommio::timer::sleep(TICK).await;
-        let slots = shard.slots.borrow().len();
+        let slots = shard.slots.borrow().capacity();
         if next >= slots {
             next = 0;
         }
@@ -38,7 +38,8 @@ fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &F
     let now = shard.clock.now();
     let mut slots = shard.slots.borrow_mut();
     let mut hub = shard.hub.borrow_mut();
-    for slot in slots[range].iter_mut().flatten() {
+    for index in range {
+        let Some(Some(slot)) = slots.get_mut(index) else { continue };
         if slot.session.phase() == Phase::Open {
             // What is closed for its age or its stall is noted with the other slow ones.
             hub.expire(slot.conn, now);

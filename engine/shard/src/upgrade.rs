@@ -1,18 +1,17 @@
 //! The opening handshake: an upgrade to the handler, a plain GET to the pages, anything else to its
 //! status.
 
-use std::future::poll_fn;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 use corecast_hub::session::ClosedBy;
 use corecast_hub::{ConnId, Flush};
 use corecast_wire::handshake::{accept_response, response};
 use corecast_wire::{CloseCode, HandshakeError, HeadScanner, Request, Upgrade};
-use futures_lite::{AsyncRead, AsyncWriteExt};
+use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
 use crate::handler::{Accept, Handler};
@@ -27,82 +26,127 @@ enum Answer<D> {
     Refuse(Bytes),
 }
 
-/// Performs the handshake. Returns the bytes behind the request's head when the connection is a
-/// WebSocket now; they are frames already.
-pub(crate) async fn perform<H: Handler>(
-    shard: &Shard<H>,
-    stream: &mut TcpStream,
-    conn: ConnId,
-    peer: SocketAddr,
-) -> Option<Vec<u8>> {
-    let mut head = Vec::new();
-    let answer = match read_head(shard, stream, conn, &mut head).await? {
-        Ok(length) => {
-            let rest = head.split_off(length);
-            let answer = answer(shard, conn, peer, &head);
-            head = rest;
-            answer
-        }
-        Err(error) => Answer::Refuse(error.to_response().into()),
-    };
-    match answer {
-        Answer::Switch(response, data) => {
-            stream.write_all(&response).await.ok()?;
-            open(shard, conn, peer, data);
-            Some(head)
-        }
-        Answer::Refuse(response) => {
-            shard.stats.refused.add(1);
-            stream.write_all(&response).await.ok()?;
-            // Closing with bytes unread would reset the connection, and the answer with it: the
-            // task drains them.
-            socket::shut(stream.as_raw_fd(), Shutdown::Write);
-            refused(shard, conn);
-            None
-        }
+/// How a handshake ended.
+pub(crate) enum Shaken {
+    /// The connection is a WebSocket; what came behind the request's head are frames already.
+    Open(Vec<u8>),
+    /// The request was answered and our side is shut.
+    Refused,
+    /// The connection is over.
+    Lost,
+}
+
+/// A handshake on its way: the head that came so far, then the answer that left so far.
+pub(crate) struct Handshake<D> {
+    head: Vec<u8>,
+    scanner: HeadScanner,
+    answer: Option<Answer<D>>,
+    sent_bytes: usize,
+}
+
+impl<D> Default for Handshake<D> {
+    fn default() -> Self {
+        Self { head: Vec::new(), scanner: HeadScanner::new(), answer: None, sent_bytes: 0 }
     }
 }
 
-/// Reads up to the end of the head. `None` when the connection is over.
-async fn read_head<H: Handler>(
-    shard: &Shard<H>,
-    stream: &mut TcpStream,
-    conn: ConnId,
-    head: &mut Vec<u8>,
-) -> Option<Result<usize, HandshakeError>> {
-    let mut scanner = HeadScanner::new();
-    loop {
-        let seen = head.len();
-        let more = poll_fn(|cx| {
-            {
-                let mut slots = shard.slots.borrow_mut();
-                let Some(slot) = slot_mut(&mut slots, conn) else { return Poll::Ready(false) };
-                slot.task = Some(cx.waker().clone());
-                if slot.abort {
-                    return Poll::Ready(false);
+impl<D: 'static> Handshake<D> {
+    /// Reads the request, answers it, and tells the handler when it is accepted.
+    pub(crate) fn poll<H: Handler<Data = D>>(
+        &mut self,
+        shard: &Shard<H>,
+        stream: &mut TcpStream,
+        conn: ConnId,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Shaken> {
+        let Some(peer) = begin_turn(shard, conn, cx) else { return Poll::Ready(Shaken::Lost) };
+        while self.answer.is_none() {
+            match self.read(shard, stream, cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(Shaken::Lost),
+                Poll::Ready(Some(Ok(None))) => {}
+                Poll::Ready(Some(Ok(Some(length)))) => {
+                    let rest = self.head.split_off(length);
+                    self.answer = Some(answer(shard, conn, peer, &self.head));
+                    self.head = rest;
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.answer = Some(Answer::Refuse(error.to_response().into()));
                 }
             }
-            let mut scratch = shard.scratch.borrow_mut();
-            match Pin::new(&mut *stream).poll_read(cx, &mut scratch) {
-                Poll::Pending => Poll::Pending,
-                Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(false),
-                Poll::Ready(Ok(read)) => {
-                    shard.stats.bytes_in.add(read as u64);
-                    head.extend_from_slice(&scratch[..read]);
-                    Poll::Ready(true)
-                }
+        }
+        match self.write(stream, cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(_)) => return Poll::Ready(Shaken::Lost),
+            Poll::Ready(Ok(())) => {}
+        }
+        Poll::Ready(match self.answer.take() {
+            Some(Answer::Switch(_, data)) => {
+                open(shard, conn, peer, data);
+                Shaken::Open(std::mem::take(&mut self.head))
+            }
+            _ => {
+                shard.stats.refused.add(1);
+                // Closing with bytes unread would reset the connection, and the answer with it:
+                // the task drains them.
+                socket::shut(stream.as_raw_fd(), Shutdown::Write);
+                refused(shard, conn);
+                Shaken::Refused
             }
         })
-        .await;
-        if !more {
-            return None;
-        }
-        match scanner.feed(&head[seen..]) {
-            Ok(Some(length)) => return Some(Ok(seen + length)),
-            Ok(None) => {}
-            Err(error) => return Some(Err(error)),
-        }
     }
+
+    /// Reads once. `None` is the end of the connection, `Some(length)` the length of a whole head.
+    fn read<H: Handler>(
+        &mut self,
+        shard: &Shard<H>,
+        stream: &mut TcpStream,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Option<usize>, HandshakeError>>> {
+        let mut scratch = shard.scratch.borrow_mut();
+        let read = match Pin::new(stream).poll_read(cx, &mut scratch) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
+            Poll::Ready(Ok(read)) => read,
+        };
+        shard.stats.bytes_in.add(read as u64);
+        let seen = self.head.len();
+        self.head.extend_from_slice(&scratch[..read]);
+        let end = self.scanner.feed(&scratch[..read]);
+        Poll::Ready(Some(end.map(|end| end.map(|length| seen + length))))
+    }
+
+    fn write(
+        &mut self,
+        stream: &mut TcpStream,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let bytes: &[u8] = match &self.answer {
+            Some(Answer::Switch(response, _)) => response,
+            Some(Answer::Refuse(response)) => response,
+            None => &[],
+        };
+        while self.sent_bytes < bytes.len() {
+            match Pin::new(&mut *stream).poll_write(cx, &bytes[self.sent_bytes..]) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(sent)) => self.sent_bytes += sent,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Leaves the waker with the slot; `None` when the connection is to end.
+fn begin_turn<H: Handler>(
+    shard: &Shard<H>,
+    conn: ConnId,
+    cx: &TaskContext<'_>,
+) -> Option<SocketAddr> {
+    let mut slots = shard.slots.borrow_mut();
+    let slot = slot_mut(&mut slots, conn).filter(|slot| !slot.abort)?;
+    slot.keep_waker(cx.waker());
+    Some(slot.peer)
 }
 
 fn answer<H: Handler>(

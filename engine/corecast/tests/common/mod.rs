@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use corecast::{
@@ -92,10 +91,9 @@ impl Handler for Service {
 /// An engine on a port of its own, and what its handlers see.
 pub(crate) fn start(configure: impl FnOnce(Builder) -> Builder) -> (Engine, Receiver<Seen>) {
     let (seen, events) = channel();
-    let seen = Arc::new(Mutex::new(seen));
     let builder = Engine::builder().listen("127.0.0.1:0".parse().expect("an address")).shards(2);
     let engine = configure(builder)
-        .spawn(move |_shard| Service { seen: seen.lock().expect("a sender").clone() })
+        .spawn(move |_shard| Service { seen: seen.clone() })
         .expect("the engine starts");
     (engine, events)
 }

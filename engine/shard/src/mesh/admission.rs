@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::config::{MeshConfig, OutboxConfig};
+use crate::lock::Lock;
 
 /// The engine-wide account of publications that are accepted and not yet queued on every shard.
 ///
@@ -161,12 +162,12 @@ impl Future for Waiting {
 #[derive(Debug, Default)]
 struct Waiters {
     present: AtomicBool,
-    wakers: Mutex<Vec<Waker>>,
+    wakers: Lock<Vec<Waker>>,
 }
 
 impl Waiters {
     fn add(&self, waker: &Waker) {
-        let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wakers = self.wakers.lock();
         if !wakers.iter().any(|present| present.will_wake(waker)) {
             wakers.push(waker.clone());
         }
@@ -175,7 +176,7 @@ impl Waiters {
 
     fn wake(&self) {
         if self.present.swap(false, Ordering::SeqCst) {
-            let mut wakers = self.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut wakers = self.wakers.lock();
             wakers.drain(..).for_each(Waker::wake);
         }
     }

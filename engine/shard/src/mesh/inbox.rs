@@ -1,12 +1,13 @@
 //! One shard's inbox: a bounded crossbeam channel, and a wake only when the shard may be asleep.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
 use super::Job;
+use crate::lock::Lock;
 
 /// The sending side; cloned to every publisher and shard.
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct Signal {
     waiting: AtomicBool,
-    waker: Mutex<Option<Waker>>,
+    waker: Lock<Option<Waker>>,
 }
 
 /// An inbox for `capacity` jobs.
@@ -70,13 +71,13 @@ impl Drop for Mailbox {
     fn drop(&mut self) {
         // The waker belongs to this thread's executor: it must not be the other threads that drop
         // it.
-        self.signal.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.signal.waker.lock().take();
     }
 }
 
 impl Signal {
     fn wait(&self, waker: &Waker) {
-        let mut slot = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.waker.lock();
         if !slot.as_ref().is_some_and(|present| present.will_wake(waker)) {
             *slot = Some(waker.clone());
         }
@@ -87,7 +88,7 @@ impl Signal {
     fn wake(&self) {
         std::sync::atomic::fence(Ordering::SeqCst);
         if self.waiting.load(Ordering::Relaxed) && self.waiting.swap(false, Ordering::SeqCst) {
-            let slot = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = self.waker.lock();
             if let Some(waker) = slot.as_ref() {
                 waker.wake_by_ref();
             }

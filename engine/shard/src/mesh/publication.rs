@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use corecast_hub::{Report, Timestamp};
@@ -11,6 +11,7 @@ use corecast_wire::Frame;
 
 use super::admission::Ticket;
 use crate::ConnectionId;
+use crate::lock::Lock;
 
 /// A message encoded once, shared by all shards. Its ticket is given back when the last shard has
 /// queued it.
@@ -51,13 +52,13 @@ pub(crate) struct ReportCell {
     conflated: AtomicU64,
     dropped: AtomicU64,
     done: AtomicBool,
-    waiter: Mutex<Option<Waker>>,
+    waiter: Lock<Option<Waker>>,
 }
 
 impl ReportCell {
     fn finish(&self) {
         self.done.store(true, Ordering::Release);
-        let waiter = self.waiter.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waiter = self.waiter.lock().take();
         if let Some(waiter) = waiter {
             waiter.wake();
         }
@@ -105,7 +106,7 @@ impl Future for Reported {
         if let Some(report) = self.cell.report() {
             return Poll::Ready(report);
         }
-        *self.cell.waiter.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+        *self.cell.waiter.lock() = Some(cx.waker().clone());
         self.cell.report().map_or(Poll::Pending, Poll::Ready)
     }
 }
