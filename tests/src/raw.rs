@@ -8,6 +8,7 @@ use corecast_wire::client;
 use corecast_wire::frame::Opcode;
 use corecast_wire::{Event, HeadScanner, Input, Receiver, ReceiverLimits, Role};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
+use socket2::{Domain, SockRef, Socket, Type};
 
 /// A client without scruples.
 #[derive(Debug)]
@@ -64,13 +65,27 @@ impl RawClient {
     /// # Errors
     /// When nobody accepts.
     pub fn connect(server: SocketAddr) -> Result<Self> {
+        Self::on(TcpStream::connect_timeout(&server, Duration::from_secs(10))?)
+    }
+
+    fn on(stream: TcpStream) -> Result<Self> {
         let within = Duration::from_secs(10);
-        let stream = TcpStream::connect_timeout(&server, within)?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(within))?;
         let limits = ReceiverLimits { message_bytes_max: 64 << 20, message_parts_max: 1 << 20 };
         let receiver = Receiver::new(Role::Client, limits);
         Ok(Self { stream, receiver, unread: Vec::new(), within })
+    }
+
+    /// Connects with a receive buffer of about this many bytes, so that a backlog is the server's.
+    ///
+    /// # Errors
+    /// When nobody accepts.
+    pub fn connect_small(server: SocketAddr, receive_buffer_bytes: usize) -> Result<Self> {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+        socket.set_recv_buffer_size(receive_buffer_bytes)?;
+        socket.connect_timeout(&server.into(), Duration::from_secs(10))?;
+        Self::on(socket.into())
     }
 
     /// Connects and does the opening handshake.
@@ -79,10 +94,38 @@ impl RawClient {
     /// When the server does not accept it.
     pub fn open(server: SocketAddr, target: &str) -> Result<Self> {
         let mut this = Self::connect(server)?;
-        this.send(&client::request(&server.to_string(), target, KEY, &[], &[])?)?;
-        let head = this.read_head()?;
-        client::verify(head.text.as_bytes(), KEY, &[]).wrap_err_with(|| head.text.clone())?;
+        this.upgrade(target)?;
         Ok(this)
+    }
+
+    /// As [`RawClient::open`], with a small receive buffer.
+    ///
+    /// # Errors
+    /// When the server does not accept it.
+    pub fn open_small(server: SocketAddr, target: &str, buffer_bytes: usize) -> Result<Self> {
+        let mut this = Self::connect_small(server, buffer_bytes)?;
+        this.upgrade(target)?;
+        Ok(this)
+    }
+
+    /// Does the opening handshake.
+    ///
+    /// # Errors
+    /// When the server does not accept it.
+    pub fn upgrade(&mut self, target: &str) -> Result<()> {
+        let host = self.stream.peer_addr()?.to_string();
+        self.send(&client::request(&host, target, KEY, &[], &[])?)?;
+        let head = self.read_head()?;
+        client::verify(head.text.as_bytes(), KEY, &[]).wrap_err_with(|| head.text.clone())?;
+        Ok(())
+    }
+
+    /// Ends the connection with RST.
+    ///
+    /// # Errors
+    /// When the socket does not take the option.
+    pub fn reset(self) -> Result<()> {
+        Ok(SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?)
     }
 
     /// How long a read may take from now on; 10 s at first.
@@ -189,6 +232,23 @@ impl RawClient {
         Ok(closed)
     }
 
+    /// Everything up to the end of the connection, as bytes.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn read_to_end(&mut self) -> Result<Vec<u8>> {
+        let until = Instant::now() + self.within;
+        let mut all = std::mem::take(&mut self.unread);
+        loop {
+            match self.read_some(until) {
+                Ok(Some(bytes)) => all.extend(bytes),
+                Ok(None) => return Ok(all),
+                Err(error) if is_reset(&error) => return Ok(all),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Expects the end of the connection, by FIN or RST, before anything else.
     ///
     /// # Errors
@@ -218,6 +278,30 @@ impl RawClient {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The head of a frame from a client, its length in the shortest form, its masking key zero: the
+/// payload stands behind it as it is.
+pub fn frame_head(first: u8, payload_bytes: u64) -> Vec<u8> {
+    let mut head = vec![first];
+    match payload_bytes {
+        0..=125 => head.push(0x80 | payload_bytes as u8),
+        126..=0xffff => {
+            head.push(0x80 | 126);
+            head.extend((payload_bytes as u16).to_be_bytes());
+        }
+        _ => {
+            head.push(0x80 | 127);
+            head.extend(payload_bytes.to_be_bytes());
+        }
+    }
+    head.extend([0; 4]);
+    head
+}
+
+/// A whole frame from a client, its masking key zero.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    [frame_head(first, payload.len() as u64), payload.to_vec()].concat()
 }
 
 fn own(event: Event<'_>) -> Received {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
@@ -28,6 +29,27 @@ impl TestServer {
     /// When it does not start; with what it printed.
     pub fn start<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Result<Self> {
         Self::launch(&launch()?.args(["serve", "--echo"]).args(LISTEN).args(arguments))
+    }
+
+    /// Starts `corecast serve --echo` with this configuration file and these further arguments.
+    ///
+    /// # Errors
+    /// When it does not start; with what it printed.
+    pub fn start_with<S: AsRef<OsStr>>(
+        config: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("corecast-{}-{count}.toml", std::process::id());
+        let path = env::temp_dir().join(name);
+        std::fs::write(&path, config)?;
+        let file = [OsStr::new("--config"), path.as_os_str()];
+        let launch = launch()?.args(["serve", "--echo"]).args(LISTEN).args(file);
+        let server = Self::launch(&launch.args(arguments));
+        // It reads the file once, before it says where it listens.
+        std::fs::remove_file(&path)?;
+        server
     }
 
     /// Starts any other command; its arguments must make it print an address.
