@@ -12,12 +12,14 @@ use std::{env, thread};
 use corecast_bench::command::raise_nofile;
 use corecast_bench::process::{Launch, Process, Usage, corecast_program};
 use eyre::{Result, WrapErr, ensure, eyre};
+use rustix::process::Signal;
 
 /// A running `corecast`, stopped and checked at the end of the test.
 #[derive(Debug)]
 pub struct TestServer {
     process: Option<Process>,
     address: SocketAddr,
+    stopping: bool,
     /// What it used before the first connection.
     pub baseline: Usage,
 }
@@ -60,7 +62,7 @@ impl TestServer {
         raise_nofile();
         let process = launch.start()?;
         let (address, baseline) = (process.address(), process.usage()?);
-        Ok(Self { process: Some(process), address, baseline })
+        Ok(Self { process: Some(process), address, stopping: false, baseline })
     }
 
     /// Where it listens.
@@ -105,20 +107,26 @@ impl TestServer {
         }
     }
 
-    /// Stops it with SIGTERM: it must end by itself, in time and with success.
+    /// Tells it to end; [`TestServer::stop`] then waits for that.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn begin_stop(&mut self) -> Result<()> {
+        self.stopping = true;
+        self.process().signal(Signal::TERM)
+    }
+
+    /// Stops it with one SIGTERM: it must end by itself, in time and with success.
     ///
     /// # Errors
     /// When it does not; with what it printed.
     pub fn stop(mut self) -> Result<()> {
-        let process = self.process.take().ok_or_else(|| eyre!("the server is stopped once"))?;
-        let output = process.output();
-        let stopped = process.stop(STOP_WITHIN)?;
-        ensure!(
-            !stopped.killed && stopped.status.success(),
-            "the server ended with {} {:?} after SIGTERM:\n{output}",
-            stopped.status,
-            stopped.took
-        );
+        if !self.stopping {
+            self.begin_stop()?;
+        }
+        let mut process = self.process.take().ok_or_else(|| eyre!("stopped twice"))?;
+        let status = process.wait(STOP_WITHIN).wrap_err_with(|| process.output())?;
+        ensure!(status.success(), "ended with {status} after SIGTERM:\n{}", process.output());
         Ok(())
     }
 }

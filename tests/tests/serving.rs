@@ -12,7 +12,7 @@ use eyre::{Result, ensure};
 
 #[test]
 fn echo_answers_and_sigterm_ends_the_program() -> Result<()> {
-    let server = TestServer::start(["--shards", "2"])?;
+    let mut server = TestServer::start(["--shards", "2"])?;
     let mut client = RawClient::open(server.address(), "/echo")?;
     client.send_frame(Opcode::Text, "κόσμε".as_bytes())?;
     assert_eq!(client.receive()?, Received::Text("κόσμε".to_owned()));
@@ -21,9 +21,9 @@ fn echo_answers_and_sigterm_ends_the_program() -> Result<()> {
     server.wait_until_idle(Duration::from_secs(5))?;
 
     let mut left = RawClient::open(server.address(), "/echo")?;
-    server.stop()?;
+    server.begin_stop()?;
     assert_eq!(left.expect_close()?.0, 1001, "a client that is there at the end is told");
-    Ok(())
+    server.stop()
 }
 
 #[test]
