@@ -20,7 +20,8 @@ pub struct Facts {
     pub io_uring: IoUring,
     /// `RLIMIT_MEMLOCK`, in bytes.
     pub memlock: Limit,
-    /// Whether this process has `CAP_IPC_LOCK`: the kernel then charges nothing to the memlock limit.
+    /// Whether this process has `CAP_IPC_LOCK`: the kernel then charges nothing to the memlock
+    /// limit.
     pub memlock_exempt: bool,
     /// `RLIMIT_NOFILE`, in open files.
     pub nofile: Limit,

@@ -1,8 +1,8 @@
 //! What the machine offers a WebSocket server, and what to change: the crate behind the start-up
 //! probe and `corecast doctor`.
 //!
-//! [`Facts::read`] looks at the machine once, without judging. [`start_problems`] names what makes a
-//! start impossible (asked by the shards before they touch their executor, which panics or exits
+//! [`Facts::read`] looks at the machine once, without judging. [`start_problems`] names what makes
+//! a start impossible (asked by the shards before they touch their executor, which panics or exits
 //! where something is missing). [`findings`] judges everything, for people.
 
 #![forbid(unsafe_code)]

@@ -8,8 +8,8 @@ use crate::limits::{
 };
 use crate::start::{io_uring, memlock_bytes_needed};
 
-/// Everything that was looked at, in the order a reader wants it, with what to do. A server with one
-/// shard per usable core is supposed.
+/// Everything that was looked at, in the order a reader wants it, with what to do. A server with
+/// one shard per usable core is supposed.
 #[must_use]
 pub fn findings(facts: &Facts) -> Vec<Finding> {
     vec![

@@ -25,7 +25,8 @@ pub enum IoUring {
     },
     /// A seccomp filter (a container's, a service manager's) answers in the kernel's place.
     BlockedBySeccomp,
-    /// Refused with EPERM or EACCES and neither sysctl nor seccomp is the reason: a security module.
+    /// Refused with EPERM or EACCES and neither sysctl nor seccomp is the reason: a security
+    /// module.
     Forbidden,
     /// The memlock limit has no room for a ring (see
     /// [`KERNEL_RINGS_NOT_LOCKED`](crate::KERNEL_RINGS_NOT_LOCKED)).

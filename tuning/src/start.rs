@@ -99,7 +99,8 @@ fn memlock(facts: &Facts, shards: usize) -> Option<Finding> {
 }
 
 /// The soft memlock limit, in bytes, with which `shards` shards are sure to start here. Where rings
-/// are charged, the fixed buffers of the first shards compete with the rings of the last: both count.
+/// are charged, the fixed buffers of the first shards compete with the rings of the last: both
+/// count.
 pub(crate) fn memlock_bytes_needed(facts: &Facts, shards: usize) -> u64 {
     if facts.memlock_exempt || !facts.kernel.locks_rings() {
         return MEMLOCK_BYTES_MIN;

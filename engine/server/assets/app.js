@@ -1,4 +1,4 @@
-// The demo's page: one WebSocket, a table, two charts. No framework, nothing fetched from elsewhere.
+// The demo's page: one WebSocket, a table, two charts. No framework, nothing from elsewhere.
 "use strict";
 
 const TOPIC = "market.all";
@@ -107,8 +107,8 @@ const measure = {
   },
 };
 
-// The wall clock with sub-millisecond steps. `timeOrigin` does not follow a clock that is set later,
-// `Date.now()` does but has whole milliseconds: the difference of the two corrects the first.
+// The wall clock with sub-millisecond steps. `timeOrigin` does not follow a clock that is set later;
+// `Date.now()` does, but has whole milliseconds: the difference of the two corrects the first.
 let clockOffset = 0;
 function wallClock() { return performance.timeOrigin + performance.now() + clockOffset; }
 function checkClock() {
@@ -117,7 +117,10 @@ function checkClock() {
 }
 
 const whole = (n) => Math.round(n).toLocaleString("en-US");
-const milliseconds = (ms) => Number.isNaN(ms) ? "–" : ms < 10 ? ms.toFixed(2) : ms < 100 ? ms.toFixed(1) : whole(ms);
+function milliseconds(ms) {
+  if (Number.isNaN(ms)) return "–";
+  return ms < 100 ? ms.toFixed(ms < 10 ? 2 : 1) : whole(ms);
+}
 function byteCount(bytes) {
   const units = ["B", "kB", "MB", "GB", "TB"];
   let unit = 0;
@@ -129,7 +132,8 @@ function byteCount(bytes) {
 
 const body = document.querySelector("#ticker tbody");
 const COLUMNS = ["bid", "ask", "spread", "last", "change", "trend", "updates"];
-const OPTIONAL = new Set(["spread", "trend", "updates"]);
+const OPTIONAL = new Set(["spread", "trend", "updates"]);   // not on narrow screens
+const FLASHING = new Set(["bid", "ask", "last"]);
 
 function makeRow(name) {
   const row = document.createElement("tr");
@@ -144,7 +148,9 @@ function makeRow(name) {
   row.cellsBy = {};
   for (const column of COLUMNS) {
     const cell = document.createElement("td");
-    cell.className = column + (column === "trend" ? "" : " number") + (OPTIONAL.has(column) ? " optional" : "");
+    cell.classList.add(column);
+    cell.classList.toggle("number", column !== "trend");
+    cell.classList.toggle("optional", OPTIONAL.has(column));
     if (column === "trend") {
       cell.append(document.createElement("canvas"));
       cell.setAttribute("aria-hidden", "true");
@@ -161,27 +167,29 @@ function show(symbol, column, text, value) {
   const cell = symbol.row.cellsBy[column];
   cell.textContent = text;
   symbol.shown[column] = { text, value };
-  if (before && (column === "bid" || column === "ask" || column === "last")) flash(cell, value - before.value);
+  if (before && FLASHING.has(column)) flash(cell, value - before.value);
 }
 
 const flashColors = { up: "", down: "" };
 function flash(cell, difference) {
   if (difference === 0 || calm.matches || !cell.animate) return;
   const color = difference > 0 ? flashColors.up : flashColors.down;
-  cell.animate([{ backgroundColor: color }, { backgroundColor: "transparent" }], { duration: 450, easing: "ease-out" });
+  const frames = [{ backgroundColor: color }, { backgroundColor: "transparent" }];
+  cell.animate(frames, { duration: 450, easing: "ease-out" });
 }
 
 function draw(symbol) {
-  const price = (value) => Number.isNaN(value) ? "–" : value.toFixed(symbol.decimals);
+  const fixed = (value, digits) => Number.isNaN(value) ? "–" : value.toFixed(digits);
+  const price = (value) => fixed(value, symbol.decimals);
   show(symbol, "bid", price(symbol.bid), symbol.bid);
   show(symbol, "ask", price(symbol.ask), symbol.ask);
   show(symbol, "last", price(symbol.last), symbol.last);
   symbol.row.cellsBy.last.classList.toggle("up", symbol.side === "buy");
   symbol.row.cellsBy.last.classList.toggle("down", symbol.side === "sell");
-  show(symbol, "spread", Number.isNaN(symbol.spread) ? "–" : symbol.spread.toFixed(1), symbol.spread);
+  show(symbol, "spread", fixed(symbol.spread, 1), symbol.spread);
   const { change } = symbol;
   const sign = change > 0 ? "+" : change < 0 ? "−" : "";
-  show(symbol, "change", Number.isNaN(change) ? "–" : `${sign}${Math.abs(change * 100).toFixed(3)} %`, change);
+  show(symbol, "change", `${sign}${fixed(Math.abs(change * 100), 3)} %`, change);
   symbol.row.cellsBy.change.classList.toggle("up", change > 0);
   symbol.row.cellsBy.change.classList.toggle("down", change < 0);
   show(symbol, "updates", whole(symbol.updates), symbol.updates);
@@ -194,7 +202,11 @@ function drawDirty() {
 }
 
 const sorting = { key: "symbol", descending: false };
-const sortValue = (symbol) => sorting.key === "symbol" ? symbol.name : symbol[sorting.key];
+function sortValue(symbol) {
+  if (sorting.key === "symbol") return symbol.name;
+  const value = symbol[sorting.key];
+  return Number.isNaN(value) ? -Infinity : value;
+}
 function compare(a, b) {
   const [x, y] = [sortValue(a), sortValue(b)];
   const order = x < y ? -1 : x > y ? 1 : a.name < b.name ? -1 : 1;
@@ -202,9 +214,9 @@ function compare(a, b) {
 }
 
 function place(symbol) {
-  const after = [...symbols.values()].filter((other) => other !== symbol && compare(symbol, other) < 0);
-  const next = after.length ? after.reduce((a, b) => compare(a, b) < 0 ? a : b).row : null;
-  body.insertBefore(symbol.row, next);
+  const order = [...symbols.values()].sort(compare);
+  const next = order[order.indexOf(symbol) + 1];
+  body.insertBefore(symbol.row, next ? next.row : null);
 }
 
 document.querySelector("#ticker thead").addEventListener("click", (event) => {
@@ -212,8 +224,9 @@ document.querySelector("#ticker thead").addEventListener("click", (event) => {
   if (!key) return;
   sorting.descending = sorting.key === key ? !sorting.descending : key !== "symbol";
   sorting.key = key;
-  for (const head of document.querySelectorAll("#ticker thead th")) head.removeAttribute("aria-sort");
-  event.target.parentElement.setAttribute("aria-sort", sorting.descending ? "descending" : "ascending");
+  for (const head of event.currentTarget.querySelectorAll("th")) head.removeAttribute("aria-sort");
+  const direction = sorting.descending ? "descending" : "ascending";
+  event.target.parentElement.setAttribute("aria-sort", direction);
   body.append(...[...symbols.values()].sort(compare).map((symbol) => symbol.row));
 });
 
@@ -222,9 +235,10 @@ document.querySelector("#ticker thead").addEventListener("click", (event) => {
 const ink = {};
 function readColors() {
   const style = getComputedStyle(document.documentElement);
-  for (const name of ["up", "down", "accent", "warn", "line", "faint"]) ink[name] = style.getPropertyValue(`--${name}`).trim();
-  flashColors.up = style.getPropertyValue("--up-flash").trim();
-  flashColors.down = style.getPropertyValue("--down-flash").trim();
+  const color = (name) => style.getPropertyValue(`--${name}`).trim();
+  for (const name of ["up", "down", "accent", "warn"]) ink[name] = color(name);
+  flashColors.up = color("up-flash");
+  flashColors.down = color("down-flash");
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", readColors);
 
@@ -271,7 +285,8 @@ function plot(canvas, points, series, fromZero) {
 }
 
 function drawCharts() {
-  plot(byId("rate-chart"), WINDOW_SECONDS, [{ values: measure.rates, color: ink.accent, filled: true }], true);
+  const rates = { values: measure.rates, color: ink.accent, filled: true };
+  plot(byId("rate-chart"), WINDOW_SECONDS, [rates], true);
   plot(byId("latency-chart"), WINDOW_SECONDS, [
     { values: measure.p99s, color: ink.warn },
     { values: measure.p50s, color: ink.up, filled: true },
@@ -284,7 +299,8 @@ function drawTrends() {
     symbol.trend.push(symbol.middle);
     if (symbol.trend.length > TREND_POINTS) symbol.trend.shift();
     const color = symbol.middle >= symbol.trend[0] ? ink.up : ink.down;
-    plot(symbol.row.cellsBy.trend.firstChild, TREND_POINTS, [{ values: symbol.trend, color, filled: true }], false);
+    const trend = { values: symbol.trend, color, filled: true };
+    plot(symbol.row.cellsBy.trend.firstChild, TREND_POINTS, [trend], false);
   }
 }
 
@@ -306,7 +322,9 @@ function connect() {
     setState("live", "live");
   };
   socket.onmessage = (event) => take(event.data);
-  socket.onclose = (event) => retry(event.reason || (event.code === 1006 ? "no answer" : `closed, ${event.code}`));
+  socket.onclose = ({ code, reason }) => {
+    retry(reason || (code === 1006 ? "no answer" : `closed, ${code}`));
+  };
 }
 
 // Full jitter: many pages whose server restarts do not all come back in the same instant.

@@ -1,5 +1,5 @@
-//! The control thread: an ordinary thread with a small tokio runtime that waits for signals and for the
-//! engine's end, and wakes the main thread.
+//! The control thread: an ordinary thread with a small tokio runtime that waits for signals and for
+//! the engine's end, and wakes the main thread.
 
 use crate::cli::exit::{Exit, Failure};
 use corecast::Engine;
@@ -23,8 +23,9 @@ struct State {
 }
 
 impl Control {
-    /// Starts the control thread; the calling thread is the one that [`wait`](Self::wait)s. From here
-    /// on the first SIGINT or SIGTERM asks for an end in order, and the second ends the process.
+    /// Starts the control thread; the calling thread is the one that [`wait`](Self::wait)s. From
+    /// here on the first SIGINT or SIGTERM asks for an end in order, and the second ends the
+    /// process.
     ///
     /// # Errors
     ///

@@ -10,9 +10,9 @@ use std::io::{self, IsTerminal};
 
 /// Look at the machine, and say what to change
 ///
-/// Checks kernel, io_uring, limits of locked memory and open files, accept backlog, cores, clock governor and
-/// socket buffers. With --shards or --cpus it also checks that so many shards can start. Exit code 78 where
-/// there is a problem.
+/// Checks kernel, io_uring, limits of locked memory and open files, accept backlog, cores, clock
+/// governor and socket buffers. With --shards or --cpus it also checks that so many shards can
+/// start. Exit code 78 where there is a problem.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:

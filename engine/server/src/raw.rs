@@ -1,5 +1,5 @@
-//! The plain way to use topics, one per connection: `/ws/<topic>` joins it, and what one sends goes to the
-//! others. A handler for a client protocol takes this one's place behind the same routes.
+//! The plain way to use topics, one per connection: `/ws/<topic>` joins it, and what one sends goes
+//! to the others. A handler for a client protocol takes this one's place behind the same routes.
 
 use crate::route::{Route, RouteError, Routes};
 use corecast::{

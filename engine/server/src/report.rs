@@ -36,7 +36,8 @@ pub(crate) struct Ticker {
 }
 
 impl Ticker {
-    /// The line for `now`, with column titles above it now and then. `seconds` passed since the last.
+    /// The line for `now`, with column titles above it now and then. `seconds` passed since the
+    /// last.
     pub(crate) fn line(&mut self, now: Stats, messages: u64, seconds: f64) -> String {
         const TITLES_EVERY: u32 = 20;
         let rate =

@@ -76,7 +76,8 @@ pub(crate) struct ServingArgs {
     pub(crate) policies: Vec<PolicyRule>,
 
     /// Bytes queued for one connection at most [default: 4MiB]
-    #[arg(long, env = "CORECAST_OUTBOX_BYTES_MAX", value_name = "BYTES", value_parser = values::bytes)]
+    #[arg(long, env = "CORECAST_OUTBOX_BYTES_MAX", value_name = "BYTES")]
+    #[arg(value_parser = values::bytes)]
     pub(crate) outbox_bytes_max: Option<usize>,
 
     /// Frames queued for one connection at most [default: 16384]
@@ -84,15 +85,18 @@ pub(crate) struct ServingArgs {
     pub(crate) outbox_frames_max: Option<u32>,
 
     /// Age of a queued frame at most; then its policy applies [default: 30s]
-    #[arg(long, env = "CORECAST_OUTBOX_AGE_MAX", value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, env = "CORECAST_OUTBOX_AGE_MAX", value_name = "TIME")]
+    #[arg(value_parser = values::duration)]
     pub(crate) outbox_age_max: Option<Duration>,
 
     /// A connection with a backlog that takes no byte for so long is closed [default: 10s]
-    #[arg(long, env = "CORECAST_STALL", value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, env = "CORECAST_STALL", value_name = "TIME")]
+    #[arg(value_parser = values::duration)]
     pub(crate) stall: Option<Duration>,
 
     /// Bytes of one incoming message at most; more is closed with 1009 [default: 64KiB]
-    #[arg(long, env = "CORECAST_MESSAGE_BYTES_MAX", value_name = "BYTES", value_parser = values::bytes)]
+    #[arg(long, env = "CORECAST_MESSAGE_BYTES_MAX", value_name = "BYTES")]
+    #[arg(value_parser = values::bytes)]
     pub(crate) message_bytes_max: Option<usize>,
 
     /// Connections of one shard at most; one more is answered 503 [default: 1000000]
@@ -100,11 +104,13 @@ pub(crate) struct ServingArgs {
     pub(crate) connections_max: Option<u32>,
 
     /// A connection that was silent for so long is pinged; 0 never does [default: 20s]
-    #[arg(long, env = "CORECAST_PING_INTERVAL", value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, env = "CORECAST_PING_INTERVAL", value_name = "TIME")]
+    #[arg(value_parser = values::duration)]
     pub(crate) ping_interval: Option<Duration>,
 
     /// At the end: time for queued messages and closing handshakes
-    #[arg(long, env = "CORECAST_DRAIN", value_name = "TIME", value_parser = values::duration)]
+    #[arg(long, env = "CORECAST_DRAIN", value_name = "TIME")]
+    #[arg(value_parser = values::duration)]
     #[arg(default_value = "10s")]
     pub(crate) drain: Duration,
 }

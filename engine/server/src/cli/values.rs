@@ -76,7 +76,8 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
     number.checked_mul(1 << shift).ok_or_else(wrong)
 }
 
-/// Reads a duration: `500ms`, `30s`, `5m`, `1h`. A number alone has no unit and is refused, except 0.
+/// Reads a duration: `500ms`, `30s`, `5m`, `1h`. A number alone has no unit and is refused, except
+/// 0.
 ///
 /// # Errors
 ///

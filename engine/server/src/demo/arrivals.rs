@@ -1,11 +1,12 @@
-//! When messages come: a self-exciting (Hawkes) process, because a market's messages beget messages.
+//! When messages come: a self-exciting (Hawkes) process, because a market's messages beget
+//! messages.
 //!
-//! Every message raises the rate for a moment, with a fast and a slow decay; now and then a shock (news,
-//! a large order) raises it by a heavy-tailed amount. Simulated exactly by thinning (Ogata 1981): between
-//! messages the rate only falls, so that its value now bounds it.
+//! Every message raises the rate for a moment, with a fast and a slow decay; now and then a shock
+//! (news, a large order) raises it by a heavy-tailed amount. Simulated exactly by thinning (Ogata
+//! 1981): between messages the rate only falls, so that its value now bounds it.
 //!
-//! The constants were fitted to a recording of six instruments over 346 s: the busiest second had 6.0
-//! times the mean, the busiest 100 ms 20.7 times.
+//! The constants were fitted to a recording of six instruments over 346 s: the busiest second had
+//! 6.0 times the mean, the busiest 100 ms 20.7 times.
 
 use super::random::Random;
 

@@ -1,7 +1,8 @@
-//! A synthetic market: for each instrument a random walk with mean-reverting volatility, a common factor
-//! that moves all of them, a spread that widens when it gets rough, quotes and trades.
+//! A synthetic market: for each instrument a random walk with mean-reverting volatility, a common
+//! factor that moves all of them, a spread that widens when it gets rough, quotes and trades.
 //!
-//! Time is passed in, and everything random comes from one seed: a seed and a rate give the same market.
+//! Time is passed in, and everything random comes from one seed: a seed and a rate give the same
+//! market.
 
 use super::arrivals::Arrivals;
 use super::random::Random;
@@ -168,7 +169,8 @@ impl Book {
         Kind::Trade { price, size: self.size(1.0, random), buy }
     }
 
-    /// Sizes are log-normal in money: about 2,000 units of quote currency, a few times more in quotes.
+    /// Sizes are log-normal in money: about 2,000 units of quote currency, a few times more in
+    /// quotes.
     fn size(&self, times: f64, random: &mut Random) -> f64 {
         let money = 2_000.0 * times * (1.1 * random.normal()).exp();
         (money / (self.middle / self.ticks_per_unit)).max(0.000_1)
@@ -183,7 +185,8 @@ pub(crate) fn encode(tick: &Tick, ts: u64, out: &mut String) {
     let _ = match tick.kind {
         Kind::Quote { bid, bid_size, ask, ask_size } => write!(
             out,
-            r#"{{"symbol":"{symbol}","bid":{},"bid_size":{bid_size:.4},"ask":{},"ask_size":{ask_size:.4},"ts":{ts}}}"#,
+            "{{\"symbol\":\"{symbol}\",\"bid\":{},\"bid_size\":{bid_size:.4},\
+             \"ask\":{},\"ask_size\":{ask_size:.4},\"ts\":{ts}}}",
             price(bid),
             price(ask),
         ),
@@ -292,7 +295,10 @@ mod tests {
         encode(&Tick { instrument: 0, kind: quote }, 1_700_000_000_123_456_789, &mut text);
         assert_eq!(
             text,
-            r#"{"symbol":"BTCUSD","bid":61700.1,"bid_size":1.5000,"ask":61700.9,"ask_size":0.2500,"ts":1700000000123456789}"#
+            concat!(
+                r#"{"symbol":"BTCUSD","bid":61700.1,"bid_size":1.5000,"#,
+                r#""ask":61700.9,"ask_size":0.2500,"ts":1700000000123456789}"#
+            )
         );
         text.clear();
         let trade = Kind::Trade { price: 60_003, size: 12.0, buy: false };

@@ -27,17 +27,17 @@ const ALL: &str = "market.all";
 /// Screens want the newest quote, and each symbol's; trades come in full.
 const POLICIES: [(&str, Policy); 2] = [("quote.*", Policy::Latest), (ALL, Policy::LatestByKey)];
 
-/// Further behind than this the market's clock is set anew: a machine that slept for an hour does not
-/// want an hour of messages at once.
+/// Further behind than this the market's clock is set anew: a machine that slept for an hour does
+/// not want an hour of messages at once.
 const LAG_MAX: Duration = Duration::from_secs(1);
 
 const RATE_MAX: f64 = 1_000_000.0;
 
 /// Serve a synthetic market, with a page that shows it
 ///
-/// Quotes and trades of 48 made-up instruments come in bursts like those of a real feed. Each is published
-/// to quote.SYMBOL or trade.SYMBOL and to market.all; join one at ws://ADDR/ws/TOPIC, or open the
-/// printed address in a browser.
+/// Quotes and trades of 48 made-up instruments come in bursts like those of a real feed. Each is
+/// published to quote.SYMBOL or trade.SYMBOL and to market.all; join one at ws://ADDR/ws/TOPIC, or
+/// open the printed address in a browser.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
@@ -46,7 +46,8 @@ Examples:
   websocat ws://127.0.0.1:9001/ws/quote.BTCUSD")]
 pub(crate) struct DemoArgs {
     /// Messages a second, on average
-    #[arg(long, env = "CORECAST_RATE", value_name = "N", default_value_t = 1_000.0, value_parser = rate)]
+    #[arg(long, env = "CORECAST_RATE", value_name = "N", default_value_t = 1_000.0)]
+    #[arg(value_parser = rate)]
     rate: f64,
 
     /// Seed of the market: the same seed and rate give the same messages
@@ -111,8 +112,9 @@ fn run_market(mut market: Market, publisher: &Publisher, published: &AtomicU64, 
         let due = due(started, at);
         let lag = wait_until(due, || control.is_stopping());
         if lag > LAG_MAX {
-            tracing::warn!(lag = ?lag, "the machine does not keep up: the market's clock is set anew");
             started += lag;
+            let lag = report::span(lag);
+            tracing::warn!(%lag, "the machine does not keep up: the market goes on from now");
         }
         text.clear();
         market::encode(&tick, clock::wall_ns(), &mut text);

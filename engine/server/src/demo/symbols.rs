@@ -1,4 +1,5 @@
-//! The instruments of the synthetic market: names people know, prices that look right, nothing real.
+//! The instruments of the synthetic market: names people know, prices that look right, nothing
+//! real.
 
 /// One instrument.
 #[derive(Clone, Copy, Debug)]

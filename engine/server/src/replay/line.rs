@@ -1,7 +1,7 @@
 //! One line of a recording: `<receive time, ns since 1970> <raw JSON>`.
 //!
-//! The JSON is a message of a combined stream, `{"stream":…,"data":…}`, or the whole book that a recorder
-//! asked for when it began: `{"lastUpdateId":…,"bids":…,"asks":…}`, which names no stream.
+//! The JSON is a message of a combined stream, `{"stream":…,"data":…}`, or the whole book that a
+//! recorder asked for when it began: `{"lastUpdateId":…,"bids":…,"asks":…}`, which names no stream.
 
 use super::topic::StreamError;
 use serde::Deserialize;
@@ -63,7 +63,8 @@ impl fmt::Display for LineError {
             Self::Json(problem) => write!(f, "the message is not as expected: {problem}"),
             Self::Snapshot => write!(
                 f,
-                "a book without a stream's name needs exactly one depth stream before it in its file"
+                "a book without a stream's name needs one depth stream, and only one, before it \
+                 in its file"
             ),
             Self::Stream(stream, problem) => {
                 write!(f, "the stream {stream:?} gives no topic: {problem}")
@@ -103,8 +104,8 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Takes a line, without its line end, apart. The message must be one whole JSON object with the fields
-/// of its kind, each once; other fields are not looked at.
+/// Takes a line, without its line end, apart. The message must be one whole JSON object with the
+/// fields of its kind, each once; other fields are not looked at.
 ///
 /// # Errors
 ///

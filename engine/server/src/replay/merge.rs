@@ -173,7 +173,8 @@ mod tests {
         let folder = Folder::new("merge");
         let first: String = [line(10, 1), line(20, 2), line(30, 3)].concat();
         let second: String = [line(5, 4), line(20, 5), line(40, 6)].concat();
-        // Two gzip members in a row are one file, as `cat a.gz b.gz` makes them; the name says nothing.
+        // Two gzip members in a row are one file, as `cat a.gz b.gz` makes them; the name says
+        // nothing.
         let packed = [gz(&second.as_bytes()[..40]), gz(&second.as_bytes()[40..])].concat();
         let specs = [folder.write("a.gz", first.as_bytes()), folder.write("b", &packed)];
         let expected = [(5, 4), (10, 1), (20, 2), (20, 5), (30, 3), (40, 6)];
@@ -280,7 +281,7 @@ mod tests {
 
         for text in [snapshot.to_owned(), [&depth("a"), &depth("b"), snapshot].concat()] {
             let error = merged(&[folder.write("bad", text.as_bytes())]).expect_err("whose book?");
-            assert!(error.to_string().contains("exactly one depth stream"), "{error}");
+            assert!(error.to_string().contains("one depth stream, and only one"), "{error}");
         }
     }
 

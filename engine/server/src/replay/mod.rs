@@ -31,12 +31,12 @@ use topic::Topics;
 
 /// Broadcast recorded messages
 ///
-/// Each line of a FILE is a receive time in nanoseconds, a blank, and the message as it was received, JSON
-/// {"stream":"btcusdt@bookTicker","data":…}; files may be gzip. Several files are merged by receive time.
-/// bookTicker goes to quote.BTCUSDT, trade to trade.BTCUSDT, depth to book.BTCUSDT, and with NAME=FILE to
-/// quote.NAME.BTCUSDT; a whole book without a stream goes to the book of its file. Join at
-/// ws://ADDR/ws/TOPIC. The messages are not changed by a byte, and topics are lossless unless --policy says
-/// otherwise.
+/// Each line of a FILE is a receive time in nanoseconds, a blank, and the message as it was
+/// received, JSON {"stream":"btcusdt@bookTicker","data":…}; files may be gzip. Several files are
+/// merged by receive time. bookTicker goes to quote.BTCUSDT, trade to trade.BTCUSDT, depth to
+/// book.BTCUSDT, and with NAME=FILE to quote.NAME.BTCUSDT; a whole book without a stream goes to
+/// the book of its file. Join at ws://ADDR/ws/TOPIC. The messages are not changed by a byte, and
+/// topics are lossless unless --policy says otherwise.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +48,8 @@ pub(crate) struct ReplayArgs {
     #[arg(required = true, value_name = "[NAME=]FILE")]
     files: Vec<Spec>,
 
-    /// So many times as fast as recorded, or max: as fast as the slowest lossless subscriber takes it
+    /// So many times as fast as recorded, or max: as fast as the slowest lossless subscriber takes
+    /// it
     #[arg(long, env = "CORECAST_SPEED", value_name = "X|max", default_value = "1")]
     speed: Speed,
 
@@ -113,7 +114,8 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
     }
 }
 
-/// Feeds on a thread of its own while this one shows the progress, then waits until everything has left.
+/// Feeds on a thread of its own while this one shows the progress, then waits until everything has
+/// left.
 fn feed_and_drain(
     feed: &Feed<'_>,
     merge: Merge,

@@ -26,7 +26,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Counts a message at this place of the recording; `bytes` gives how much of the files is read.
+    /// Counts a message at this place of the recording; `bytes` gives how much of the files is
+    /// read.
     pub(crate) fn published(&self, recorded: Duration, bytes: impl Fn() -> (u64, u64)) {
         let messages = self.messages.fetch_add(1, Ordering::Relaxed) + 1;
         self.recorded_ns.store(nanos(recorded), Ordering::Relaxed);

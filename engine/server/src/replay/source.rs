@@ -22,8 +22,8 @@ pub(crate) struct Spec {
     pub(crate) path: PathBuf,
 }
 
-/// What stands before the first `=` is a name, unless it has a character that only paths have: a file
-/// with a `=` in its name is written `./a=b`.
+/// What stands before the first `=` is a name, unless it has a character that only paths have: a
+/// file with a `=` in its name is written `./a=b`.
 impl FromStr for Spec {
     type Err = String;
 

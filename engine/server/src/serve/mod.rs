@@ -13,8 +13,8 @@ use std::time::Duration;
 
 /// Let clients publish to topics and subscribe to them
 ///
-/// Who opens ws://ADDR/ws/TOPIC joins that topic; what one sends goes to the others, text as text and
-/// binary as binary.
+/// Who opens ws://ADDR/ws/TOPIC joins that topic; what one sends goes to the others, text as text
+/// and binary as binary.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
