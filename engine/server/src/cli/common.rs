@@ -168,3 +168,75 @@ fn policy_rule(text: &str) -> Result<PolicyRule, String> {
     let policy = policy.parse().map_err(|error: corecast::PolicyError| error.to_string())?;
     Ok(PolicyRule { pattern: pattern.to_owned(), policy })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use corecast::Policy;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        common: CommonArgs,
+        #[command(flatten)]
+        serving: ServingArgs,
+    }
+
+    fn config(arguments: &[&str], built_in: &[(&str, Policy)]) -> Config {
+        let line = Line::try_parse_from([&["corecast"], arguments].concat()).expect("a good line");
+        engine_config(&line.common, &line.serving, built_in).expect("a good configuration")
+    }
+
+    #[test]
+    fn no_options_are_the_defaults() {
+        assert_eq!(config(&[], &[]), Config::default());
+    }
+
+    #[test]
+    fn options_override_the_file_and_policies_come_before_its_own() {
+        let name = format!("corecast-options-{}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let text = "shards = 3\nbackend = \"sendmsg\"\n[outbox]\nstall_max_ms = 5000\n\
+                    [[policies]]\npattern = \"quote.>\"\npolicy = \"latest\"\n";
+        std::fs::write(&path, text).expect("a temporary file");
+        let file = path.to_str().expect("UTF-8");
+        let options = ["--config", file, "--shards", "2", "--stall", "3s", "--policy", "close=a"];
+        let found = config(&options, &[("market.all", Policy::LatestByKey)]);
+        std::fs::remove_file(&path).expect("it was there");
+        assert_eq!((found.shards, found.backend), (2, Backend::Sendmsg));
+        assert_eq!(found.outbox.stall_max_ms, 3_000);
+        let rules: Vec<_> = found.policies.iter().map(|r| (r.pattern.as_str(), r.policy)).collect();
+        let expected = [
+            ("a", Policy::Close),
+            ("quote.>", Policy::Latest),
+            ("market.all", Policy::LatestByKey),
+        ];
+        assert_eq!(rules, expected);
+    }
+
+    #[test]
+    fn every_serving_option_reaches_its_setting() {
+        let found = config(
+            &[
+                "--listen=:1",
+                "--cpus=3,1",
+                "--backend=sendmsg",
+                "--outbox-bytes-max=1M",
+                "--outbox-frames-max=7",
+                "--outbox-age-max=2s",
+                "--message-bytes-max=8K",
+                "--connections-max=9",
+                "--ping-interval=0",
+            ],
+            &[],
+        );
+        assert_eq!(found.listen, "0.0.0.0:1".parse().expect("an address"));
+        assert_eq!((found.cpus.as_slice(), found.backend), (&[3, 1][..], Backend::Sendmsg));
+        let outbox = found.outbox;
+        assert_eq!((outbox.bytes_max, outbox.frames_max, outbox.age_max_ms), (1 << 20, 7, 2_000));
+        let connection = found.connection;
+        assert_eq!((connection.message_bytes_max, connection.connections_max), (8_192, 9));
+        assert_eq!(connection.ping_interval_ms, 0);
+    }
+}
