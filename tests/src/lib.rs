@@ -7,6 +7,7 @@
 //! - [`raw`]: one connection that may send anything.
 //! - [`control`]: a publisher and subscribers on a topic of their own, which must not notice what
 //!   a test does to others.
+//! - [`recording`]: the recorded ticks, read independently of the program.
 //! - [`siege`]: server and control, and what must hold when an attack is over.
 //!
 //! Many connections at once are [`corecast_bench::swarm`]'s business.
@@ -15,5 +16,6 @@
 
 pub mod control;
 pub mod raw;
+pub mod recording;
 pub mod server;
 pub mod siege;

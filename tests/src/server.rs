@@ -116,6 +116,17 @@ impl TestServer {
         self.process().signal(Signal::TERM)
     }
 
+    /// Waits for the end of a program that ends by itself: in time, and with success.
+    ///
+    /// # Errors
+    /// When it does not; with what it printed.
+    pub fn ended(&mut self) -> Result<String> {
+        let mut process = self.process.take().ok_or_else(|| eyre!("ended twice"))?;
+        let status = process.wait(STOP_WITHIN).wrap_err_with(|| process.output())?;
+        ensure!(status.success(), "ended with {status}:\n{}", process.output());
+        Ok(process.output())
+    }
+
     /// Stops it with one SIGTERM: it must end by itself, in time and with success.
     ///
     /// # Errors
