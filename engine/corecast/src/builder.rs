@@ -169,8 +169,8 @@ impl Builder {
     /// Starts the engine. Each shard gets a handler of its own from `factory`, made on its thread.
     ///
     /// # Errors
-    /// [`StartError`] when a setting is out of bounds, the machine lacks something, or the address cannot be listened
-    /// on. Nothing is left running then.
+    /// [`StartError`] when a setting is out of bounds, the machine lacks something, or the address
+    /// cannot be listened on. Nothing is left running then.
     pub fn spawn<H: Handler>(
         self,
         factory: impl Fn(ShardId) -> H + Send + Sync + 'static,

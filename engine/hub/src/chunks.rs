@@ -1,7 +1,7 @@
 //! A growing array that never moves what it holds.
 //!
-//! A `Vec` that grows copies everything it holds, at once, and leaves a hole of the old size behind:
-//! a stall and a waste when there are a hundred thousand connections.
+//! A `Vec` that grows copies everything it holds, at once, and leaves a hole of the old size: a
+//! stall and a waste when there are a hundred thousand connections.
 
 /// Elements in a chunk.
 const CHUNK: usize = 256;

@@ -107,8 +107,8 @@ const measure = {
   },
 };
 
-// The wall clock with sub-millisecond steps. `timeOrigin` does not follow a clock that is set later;
-// `Date.now()` does, but has whole milliseconds: the difference of the two corrects the first.
+// The wall clock with sub-millisecond steps. `timeOrigin` does not follow a clock that is set
+// later; `Date.now()` does, but has whole milliseconds: their difference corrects the first.
 let clockOffset = 0;
 function wallClock() { return performance.timeOrigin + performance.now() + clockOffset; }
 function checkClock() {

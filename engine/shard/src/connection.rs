@@ -6,21 +6,22 @@
 use std::future::Future;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context as TaskContext, Poll};
 
 use corecast_hub::session::{ClosedBy, Inbound, Phase};
-use corecast_hub::{ConnId, Flush, Timestamp};
-use corecast_wire::{CloseCode, Frame, Input};
+use corecast_hub::{ConnId, Flush};
+use corecast_wire::{Frame, Input};
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
+use crate::closing::{fail, own_close, panicked, shut_if_flushed};
 use crate::handler::{Handler, Message};
 use crate::shard::{Shard, Slot, slot_mut};
 use crate::upgrade::{Handshake, Shaken};
-use crate::{limits, socket};
+use crate::{flush, limits, socket};
 
 /// One accepted socket, from its handshake to its end. A hand-written future: an `async` one keeps
 /// its arguments twice and its handshake for ever, which is half of what an idle connection costs.
@@ -130,7 +131,7 @@ pub(crate) fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8
     let Some(slot) = slot_mut(&mut slots, conn) else { return };
     slot.session.heard(now);
     let mut input = Input::new(bytes);
-    let Slot { session, data, peer, .. } = slot;
+    let Slot { session, data, peer, fd, .. } = slot;
     loop {
         let message = match session.receive(&mut input, &shard.sessions, now) {
             Ok(None) => break,
@@ -138,7 +139,7 @@ pub(crate) fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8
             Ok(Some(Inbound::Text(text))) => Message::Text(text),
             Ok(Some(Inbound::Binary(bytes))) => Message::Binary(bytes),
             Ok(Some(Inbound::Ping(payload))) => {
-                shard.hub.borrow_mut().pong(conn, Frame::pong(payload));
+                answer_ping(shard, conn, *fd, payload);
                 continue;
             }
             Ok(Some(Inbound::Close { reply })) => {
@@ -149,9 +150,7 @@ pub(crate) fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8
             }
             Err(violation) => {
                 let (code, reason) = (violation.close_code(), violation.to_string());
-                if let Some(close) = session.fail(ClosedBy::Violation, code, &reason, now) {
-                    shard.hub.borrow_mut().close(conn, close, Flush::Now);
-                }
+                fail(shard, conn, session, ClosedBy::Violation, code, &reason);
                 break;
             }
         };
@@ -161,10 +160,7 @@ pub(crate) fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8
             handler.on_message(data, message, context);
         });
         if called.is_err() {
-            let (code, reason) = (CloseCode::INTERNAL_ERROR, "internal error");
-            if let Some(close) = session.fail(ClosedBy::Panic, code, reason, now) {
-                shard.hub.borrow_mut().close(conn, close, Flush::Now);
-            }
+            panicked(shard, conn, session);
             break;
         }
         if let Some((code, reason)) = own_close(shard, conn)
@@ -176,28 +172,16 @@ pub(crate) fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8
     shut_if_flushed(shard, slot, now);
 }
 
-/// The close that the handler asked for on its own connection: no further message of it is handled.
-fn own_close<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Option<(CloseCode, Box<str>)> {
-    let mut closes = shard.closes.borrow_mut();
-    let index = closes.iter().position(|(target, ..)| *target == conn)?;
-    let (_, code, reason) = closes.swap_remove(index);
-    Some((code, reason))
-}
-
-/// Both Closes are through, or ours has nothing behind it to wait for: the server ends TCP first.
-///
-//= RFC 6455 §7.1.1
-//# The underlying TCP connection, in most normal cases, SHOULD be closed
-//# first by the server
-fn shut_if_flushed<H: Handler>(shard: &Shard<H>, slot: &mut Slot<H::Data>, now: Timestamp) {
-    if slot.session.phase() != Phase::Replying {
-        return;
+/// Queues a pong. A socket that takes bytes gets a pong for each ping; one that does not, for the
+/// latest only.
+fn answer_ping<H: Handler>(shard: &Shard<H>, conn: ConnId, fd: RawFd, payload: &[u8]) {
+    let replaces = shard.hub.borrow().outbox(conn).is_some_and(|outbox| {
+        outbox.is_pong_pending() && !outbox.is_blocked() && !outbox.close_queued()
+    });
+    if replaces {
+        flush::write_now(shard, conn, fd);
     }
-    let hub = shard.hub.borrow();
-    if hub.outbox(slot.conn).is_none_or(|outbox| outbox.is_empty()) {
-        slot.session.drain(now);
-        socket::shut(slot.fd, Shutdown::Write);
-    }
+    shard.hub.borrow_mut().pong(conn, Frame::pong(payload));
 }
 
 /// The socket had been full: writes the head of the queue when there is room, and hands the rest to

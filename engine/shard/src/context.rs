@@ -81,7 +81,8 @@ impl<'a> Context<'a> {
     /// one.
     ///
     /// # Errors
-    /// [`PublishError::Full`] when too much is pending, [`PublishError::Topic`] when the name is no topic.
+    /// [`PublishError::Full`] when too much is pending, [`PublishError::Topic`] when the name is no
+    /// topic.
     pub fn publish(&mut self, topic: &str, frame: &Frame) -> Result<(), PublishError> {
         self.publish_except(topic, frame, None)
     }

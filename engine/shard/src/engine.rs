@@ -41,8 +41,8 @@ impl Engine {
     /// Starts an engine; each shard's handler is made by `factory`, on the shard.
     ///
     /// # Errors
-    /// [`StartError`] when a setting is out of bounds, the machine lacks something, or the address cannot be
-    /// listened on. Nothing is left running then.
+    /// [`StartError`] when a setting is out of bounds, the machine lacks something, or the address
+    /// cannot be listened on. Nothing is left running then.
     pub fn start<H: Handler>(
         config: Config,
         pages: &Pages,

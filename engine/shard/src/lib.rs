@@ -5,12 +5,13 @@
 //! - [`Handler`] is what a service implements, [`Context`] what it can do in a call.
 //! - [`Publisher`] publishes from anywhere else.
 //!
-//! Inside: `accept` (listener), `upgrade` (handshake), `connection` (one task each), `flush`
-//! (writes, by the batch ring or by `sendmsg`), `mesh` and `courier` (between threads), `sweep`
-//! (deadlines), `thread` (a shard's life).
+//! Inside: `accept` (listener), `upgrade` (handshake), `connection` (one task each), `closing`,
+//! `flush` (writes, by the batch ring or by `sendmsg`), `mesh` and `courier` (between threads),
+//! `sweep` (deadlines), `thread` (a shard's life).
 
 mod accept;
 mod clock;
+mod closing;
 pub mod config;
 mod connection;
 mod context;

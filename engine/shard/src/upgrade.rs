@@ -7,13 +7,13 @@ use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
-use corecast_hub::session::ClosedBy;
-use corecast_hub::{ConnId, Flush};
+use corecast_hub::ConnId;
 use corecast_wire::handshake::{accept_response, response};
-use corecast_wire::{CloseCode, HandshakeError, HeadScanner, Request, Upgrade};
+use corecast_wire::{HandshakeError, HeadScanner, Request, Upgrade};
 use futures_lite::{AsyncRead, AsyncWrite};
 use glommio::net::TcpStream;
 
+use crate::closing::panicked;
 use crate::handler::{Accept, Handler};
 use crate::shard::{Panicked, Shard, slot_mut};
 use crate::socket;
@@ -201,10 +201,7 @@ fn open<H: Handler>(shard: &Shard<H>, conn: ConnId, peer: SocketAddr, data: H::D
     let data = slot.data.insert(data);
     let opened = shard.call(conn, peer, |handler, context| handler.on_open(data, context));
     if opened.is_err() {
-        let (code, reason) = (CloseCode::INTERNAL_ERROR, "internal error");
-        if let Some(close) = slot.session.fail(ClosedBy::Panic, code, reason, now) {
-            shard.hub.borrow_mut().close(conn, close, Flush::Now);
-        }
+        panicked(shard, conn, &mut slot.session);
     }
     drop(slots);
     shard.settle();

@@ -116,6 +116,12 @@ impl Outbox {
         self.flags.has(Flags::BLOCKED)
     }
 
+    /// Whether a pong waits, which another one would replace.
+    #[must_use]
+    pub const fn is_pong_pending(&self) -> bool {
+        self.pong.is_some()
+    }
+
     /// Whether the Close frame was queued: nothing more is accepted.
     #[inline]
     #[must_use]

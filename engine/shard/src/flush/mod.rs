@@ -36,7 +36,8 @@ impl Flusher {
             Backend::Ring => match Ring::new(config.batch_max) {
                 Ok(ring) => Some(ring),
                 Err(error) => {
-                    tracing::warn!(shard = shard.id.0, %error, "no ring for the flusher: using sendmsg");
+                    let shard = shard.id.0;
+                    tracing::warn!(shard, %error, "no ring for the flusher: using sendmsg");
                     None
                 }
             },
@@ -126,6 +127,20 @@ impl Flusher {
         shard.stats.writes.add(self.targets.len() as u64);
         shard.stats.deliveries.add(frames);
         shard.stats.bytes_out.add(bytes);
+    }
+}
+
+/// Writes to one socket at once, out of turn. What it does not take is left to the next flush, and
+/// so is a failure.
+pub(crate) fn write_now<H: Handler>(shard: &Shard<H>, conn: ConnId, fd: RawFd) {
+    let mut hub = shard.hub.borrow_mut();
+    let mut written = Vec::new();
+    write_directly(&hub, &[(conn, fd)], &mut written);
+    if let [Written::Bytes(bytes)] = written[..] {
+        let sent = hub.sent(conn, bytes, shard.clock.now());
+        shard.stats.writes.add(1);
+        shard.stats.deliveries.add(u64::from(sent.frames));
+        shard.stats.bytes_out.add(bytes as u64);
     }
 }
 
