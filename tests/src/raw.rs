@@ -232,6 +232,17 @@ impl RawClient {
         Ok(closed)
     }
 
+    /// Reads this many bytes for later.
+    ///
+    /// # Errors
+    /// When they do not come in time.
+    pub fn read_bytes(&mut self, count: usize) -> Result<()> {
+        self.stream.set_read_timeout(Some(self.within))?;
+        let start = self.unread.len();
+        self.unread.resize(start + count, 0);
+        Ok(self.stream.read_exact(&mut self.unread[start..])?)
+    }
+
     /// Everything up to the end of the connection, as bytes.
     ///
     /// # Errors

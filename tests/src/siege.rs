@@ -130,19 +130,6 @@ pub fn is_nightly(reduced_to: &str) -> bool {
     nightly
 }
 
-/// A seed for what is sampled, `CORECAST_SEED` or a fresh one; printed, so that it can be replayed.
-///
-/// # Errors
-/// When `CORECAST_SEED` is no number.
-pub fn seed() -> Result<u64> {
-    let seed = match std::env::var("CORECAST_SEED") {
-        Ok(text) => text.parse().wrap_err("CORECAST_SEED is no number")?,
-        Err(_) => corecast_bench::clock::now_ns() ^ u64::from(std::process::id()) << 40,
-    };
-    println!("CORECAST_SEED={seed}");
-    Ok(seed)
-}
-
 /// Makes the server allocate what it keeps in any case.
 fn warm_up(server: SocketAddr) -> Result<()> {
     let mut clients = Vec::new();

@@ -149,6 +149,7 @@ fn a_stalled_reader_of_a_page_does_not_stay_for_ever() -> Result<()> {
     thread::sleep(DEADLINE + LATE_MAX);
     client.set_patience(Duration::from_secs(60));
     let read = client.read_to_end()?.len();
+    println!("{read} bytes of {page_bytes} were sent");
     ensure!(read < page_bytes, "the server still sent all of it: {read} bytes");
     Ok(())
 }

@@ -2,18 +2,18 @@
 //! [`Siege`](corecast_tests::siege::Siege): connections that must not notice, and a look at what
 //! is left behind.
 //!
-//! What takes long is sampled with a printed seed; `CORECAST_NIGHTLY=1` does all of it.
+//! What takes long is shortened, and says so; `CORECAST_NIGHTLY=1` does all of it.
 
 #![forbid(unsafe_code)]
 
 mod closing;
-mod deadlines;
 mod descriptors;
 mod frames;
 mod half_open;
 mod handshake;
 mod lengths;
 mod oracle;
+mod probe;
 mod resets;
 mod shutdown;
 mod slow_readers;
