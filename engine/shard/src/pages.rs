@@ -68,9 +68,26 @@ impl Pages {
         self.is_socket_path = Arc::new(is_socket_path);
     }
 
-    /// The answer to a plain GET.
+    /// The answer to a plain request: that to a GET, without its body to a HEAD, 405 to any other
+    /// method.
     #[must_use]
-    pub fn answer(&self, path: &str) -> Bytes {
+    pub fn answer(&self, method: &str, path: &str) -> Bytes {
+        match method {
+            "GET" => self.get(path),
+            "HEAD" => {
+                let answer = self.get(path);
+                let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+                head.map_or(answer.clone(), |head| answer.slice(..head + 4))
+            }
+            _ => {
+                let body = b"only GET and HEAD are answered here\n";
+                response(405, &[("Allow", "GET, HEAD")], body)
+                    .map_or_else(|_| Bytes::new(), Bytes::from)
+            }
+        }
+    }
+
+    fn get(&self, path: &str) -> Bytes {
         if let Some(found) = self.responses.get(path) {
             return found.clone();
         }

@@ -169,7 +169,7 @@ fn try_answer<H: Handler>(
 ) -> Result<Answer<H::Data>, HandshakeError> {
     let request = Request::parse(head)?;
     if !request.is_upgrade() {
-        return Ok(Answer::Refuse(shard.pages.answer(request.path())));
+        return Ok(Answer::Refuse(shard.pages.answer(request.method, request.path())));
     }
     let upgrade = Upgrade::parse(request)?;
     Ok(match shard.call(conn, peer, |handler, _| handler.on_upgrade(&upgrade)) {
