@@ -1,6 +1,7 @@
 //! The opening handshake: an upgrade to the handler, a plain GET to the pages, anything else to its
 //! status.
 
+use std::io::IoSlice;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
@@ -8,6 +9,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use bytes::Bytes;
 use corecast_hub::ConnId;
+use corecast_hub::session::ClosedBy;
 use corecast_wire::handshake::{accept_response, response};
 use corecast_wire::{HandshakeError, HeadScanner, Request, Upgrade};
 use futures_lite::{AsyncRead, AsyncWrite};
@@ -59,7 +61,10 @@ impl<D: 'static> Handshake<D> {
         conn: ConnId,
         cx: &mut TaskContext<'_>,
     ) -> Poll<Shaken> {
-        let Some(peer) = begin_turn(shard, conn, cx) else { return Poll::Ready(Shaken::Lost) };
+        let Some(peer) = begin_turn(shard, conn, cx) else {
+            self.give_up(shard, stream, conn);
+            return Poll::Ready(Shaken::Lost);
+        };
         while self.answer.is_none() {
             match self.read(shard, stream, cx) {
                 Poll::Pending => return Poll::Pending,
@@ -114,6 +119,19 @@ impl<D: 'static> Handshake<D> {
         self.head.extend_from_slice(&scratch[..read]);
         let end = self.scanner.feed(&scratch[..read]);
         Poll::Ready(Some(end.map(|end| end.map(|length| seen + length))))
+    }
+
+    /// The connection is to end. A client that began a request and was too slow is told so, as far
+    /// as its socket takes it; one that has said nothing has asked for nothing.
+    fn give_up<H: Handler<Data = D>>(&self, shard: &Shard<H>, stream: &TcpStream, conn: ConnId) {
+        let timed_out = slot_mut(&mut shard.slots.borrow_mut(), conn)
+            .and_then(|slot| Some(slot.session.closed()?.by == ClosedBy::Timeout))
+            .unwrap_or(false);
+        if timed_out && self.answer.is_none() && !self.head.is_empty() {
+            shard.stats.refused.add(1);
+            let answer = plain(408, "the opening handshake took too long");
+            let _ = socket::write(stream.as_raw_fd(), &[IoSlice::new(&answer)]);
+        }
     }
 
     fn write(
