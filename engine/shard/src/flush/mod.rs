@@ -108,8 +108,12 @@ impl Flusher {
                     if let Some(published_at) = sent.published_at {
                         shard.stats.latency.record(now.0.saturating_sub(published_at.0));
                     }
-                    if sent.finished_close && slot.session.close_sent(now) {
-                        socket::shut(fd, std::net::Shutdown::Write);
+                    if sent.finished_close {
+                        if slot.session.close_sent(now) {
+                            socket::shut(fd, std::net::Shutdown::Write);
+                        }
+                        // Where the peer's side is shut already, that was all.
+                        slot.wake();
                     }
                     if hub.outbox(conn).is_some_and(Outbox::is_begun) {
                         // A short write: the socket is full.
@@ -154,17 +158,21 @@ fn block<D>(hub: &mut Hub, slot: &mut Slot<D>, conn: ConnId) {
 /// One `send` or `sendmsg` a socket: for a handful of them, and the fallback.
 fn write_directly(hub: &Hub, targets: &[(ConnId, RawFd)], written: &mut Vec<Written>) {
     for &(conn, fd) in targets {
-        let mut slices = [IoSlice::new(&[]); GATHER_FRAMES_MAX];
-        let mut count = 0;
-        if let Some(outbox) = hub.outbox(conn) {
-            for slice in outbox.slices().take(GATHER_FRAMES_MAX) {
-                slices[count] = IoSlice::new(slice);
-                count += 1;
+        let mut slices = hub.outbox(conn).into_iter().flat_map(Outbox::slices);
+        let outcome = match (slices.next(), slices.next()) {
+            (None, _) => Written::Bytes(0),
+            (Some(only), None) => socket::write(fd, &[IoSlice::new(only)]),
+            (Some(first), Some(second)) => {
+                let mut many = [IoSlice::new(&[]); GATHER_FRAMES_MAX];
+                many[..2].copy_from_slice(&[IoSlice::new(first), IoSlice::new(second)]);
+                let mut count = 2;
+                for (place, slice) in many[2..].iter_mut().zip(slices) {
+                    *place = IoSlice::new(slice);
+                    count += 1;
+                }
+                socket::write(fd, &many[..count])
             }
-        }
-        written.push(match count {
-            0 => Written::Bytes(0),
-            _ => socket::write(fd, &slices[..count]),
-        });
+        };
+        written.push(outcome);
     }
 }
