@@ -29,15 +29,24 @@ pub(crate) struct Connection<H: Handler> {
     shard: Rc<Shard<H>>,
     stream: TcpStream,
     conn: ConnId,
-    discarded_bytes: usize,
+    intake: Intake,
     handshake: Option<Box<Handshake<H::Data>>>,
+}
+
+/// What a task knows of the bytes that come in.
+#[derive(Default)]
+struct Intake {
+    /// Bytes that came behind the end, and were thrown away.
+    discarded_bytes: usize,
+    /// The peer's side of the TCP connection is shut.
+    ended: bool,
 }
 
 impl<H: Handler> Connection<H> {
     /// Takes a socket in. Its deadlines run from now.
     pub(crate) fn new(shard: Rc<Shard<H>>, stream: TcpStream, peer: SocketAddr) -> Self {
         let conn = shard.admit(stream.as_raw_fd(), peer);
-        Self { shard, stream, conn, discarded_bytes: 0, handshake: Some(Box::default()) }
+        Self { shard, stream, conn, intake: Intake::default(), handshake: Some(Box::default()) }
     }
 
     fn run(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
@@ -54,7 +63,7 @@ impl<H: Handler> Connection<H> {
                 Shaken::Lost => return Poll::Ready(()),
             }
         }
-        turn(&self.shard, &mut self.stream, self.conn, &mut self.discarded_bytes, cx)
+        turn(&self.shard, &mut self.stream, self.conn, &mut self.intake, cx)
     }
 }
 
@@ -80,7 +89,7 @@ fn turn<H: Handler>(
     shard: &Shard<H>,
     stream: &mut TcpStream,
     conn: ConnId,
-    discarded_bytes: &mut usize,
+    intake: &mut Intake,
     cx: &mut TaskContext<'_>,
 ) -> Poll<()> {
     loop {
@@ -96,18 +105,26 @@ fn turn<H: Handler>(
         if blocked && let Poll::Ready(Err(error)) = write_head(shard, stream, conn, cx) {
             return lost(shard, conn, &error.to_string());
         }
+        if intake.ended {
+            let flushing = is_flushing(shard, conn);
+            let reason = "the peer ended the TCP connection";
+            return if flushing { Poll::Pending } else { lost(shard, conn, reason) };
+        }
         let mut scratch = shard.scratch.borrow_mut();
         let read = match Pin::new(&mut *stream).poll_read(cx, &mut scratch) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0)) => return lost(shard, conn, "the peer ended the TCP connection"),
+            Poll::Ready(Ok(0)) => {
+                intake.ended = true;
+                continue;
+            }
             Poll::Ready(Ok(read)) => read,
             Poll::Ready(Err(error)) => return lost(shard, conn, &error.to_string()),
         };
         shard.stats.bytes_in.add(read as u64);
         if phase == Phase::Draining || phase == Phase::Upgrading {
             // Behind the last byte of ours, the peer's are only counted.
-            *discarded_bytes += read;
-            if *discarded_bytes > limits::DRAIN_BYTES_MAX {
+            intake.discarded_bytes += read;
+            if intake.discarded_bytes > limits::DRAIN_BYTES_MAX {
                 return lost(shard, conn, "the peer went on sending after the end");
             }
         } else {
@@ -218,6 +235,14 @@ fn write_head<H: Handler>(
     drop(slots);
     shard.settle();
     Poll::Ready(Ok(()))
+}
+
+/// Whether our Close is still on its way. A peer that shut its side may well read on: what was
+/// queued for it and the Close still leave, within the time of a closing handshake.
+fn is_flushing<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
+    let phase = slot_mut(&mut shard.slots.borrow_mut(), conn).map(|slot| slot.session.phase());
+    matches!(phase, Some(Phase::Closing | Phase::Replying))
+        && shard.hub.borrow().outbox(conn).is_some_and(|outbox| !outbox.is_empty())
 }
 
 /// The transport ended; what ended the session before stays the cause.

@@ -2,6 +2,7 @@
 //! something queued.
 
 mod ring;
+mod window;
 
 use std::io::IoSlice;
 use std::os::fd::RawFd;
@@ -16,12 +17,14 @@ use crate::limits::GATHER_FRAMES_MAX;
 use crate::shard::{Shard, Slot, slot_mut};
 use crate::socket::{self, Written};
 use ring::Ring;
+use window::Window;
 
 /// What writes to the sockets, and its buffers.
 pub(crate) struct Flusher {
     ring: Option<Ring>,
     direct_max: usize,
     batch_max: usize,
+    window: Window,
     dirty: Vec<ConnId>,
     targets: Vec<(ConnId, RawFd)>,
     written: Vec<Written>,
@@ -46,6 +49,7 @@ impl Flusher {
             ring,
             direct_max: config.direct_max,
             batch_max: config.batch_max,
+            window: Window::new(config),
             dirty: Vec::new(),
             targets: Vec::new(),
             written: Vec::new(),
@@ -56,7 +60,12 @@ impl Flusher {
     pub(crate) async fn run<H: Handler>(mut self, shard: Rc<Shard<H>>) {
         loop {
             shard.flush.wait().await;
+            if let Some(window) = self.window.due() {
+                glommio::timer::sleep(window).await;
+            }
+            let begun = shard.clock.now();
             self.flush(&shard);
+            self.window.flushed(begun, shard.clock.now());
         }
     }
 
