@@ -54,7 +54,7 @@ pub use corecast_shard::{
     Pages, PublishError, PublishReport, Publisher, Reject, Reported, ShardId, ShardPanic,
     StartError, Stats, config,
 };
-pub use corecast_wire::{CloseCode, Frame, Opcode, Upgrade};
+pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 
 /// The bounds and defaults of all rooms.
 pub mod limits {

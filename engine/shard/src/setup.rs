@@ -31,6 +31,7 @@ pub(crate) fn check(config: &Config) -> Result<(), StartError> {
         ("mesh.pending_bytes_max", mesh.pending_bytes_max, 1 << 16, 1 << 40),
         ("flush.batch_max", config.flush.batch_max, 1, 4_096),
         ("flush.direct_max", config.flush.direct_max, 0, 4_096),
+        ("flush.window_us", config.flush.window_us as usize, 0, 100_000),
     ];
     for (name, value, min, max) in bounds {
         if !(min..=max).contains(&value) {

@@ -33,5 +33,5 @@ pub use frame::{Header, Opcode};
 pub use handshake::{HandshakeError, HeadScanner, Request, Upgrade};
 pub use input::Input;
 pub use parser::{Chunk, Parser, Role};
-pub use prepared::Frame;
+pub use prepared::{Frame, PrepareError};
 pub use receiver::{Event, Receiver, ReceiverLimits};

@@ -27,6 +27,22 @@ impl Frame {
         Self::encode(Opcode::Binary, &[payload])
     }
 
+    /// A message of either kind, for who has the kind as a value: prepared once, it is published
+    /// as often as one likes without being encoded or copied again.
+    ///
+    /// # Errors
+    /// When `opcode` is not that of a message, or the payload of a text is not valid UTF-8.
+    pub fn prepare(opcode: Opcode, payload: &[u8]) -> Result<Self, PrepareError> {
+        match opcode {
+            Opcode::Text => {
+                let text = simdutf8::basic::from_utf8(payload);
+                text.map(Self::text).map_err(|_| PrepareError::InvalidUtf8)
+            }
+            Opcode::Binary => Ok(Self::binary(payload)),
+            other => Err(PrepareError::NotAMessage(other)),
+        }
+    }
+
     /// A Ping.
     ///
     /// # Panics
@@ -151,4 +167,15 @@ impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame").field("opcode", &self.opcode()).field("len", &self.len()).finish()
     }
+}
+
+/// Why a frame was not prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PrepareError {
+    /// Only text and binary frames are messages.
+    #[error("{0:?} is not the opcode of a message: it may be Text or Binary")]
+    NotAMessage(Opcode),
+    /// A text message is UTF-8 (RFC 6455 §8.1).
+    #[error("the payload of a text message is not valid UTF-8")]
+    InvalidUtf8,
 }

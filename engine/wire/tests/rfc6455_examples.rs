@@ -60,3 +60,14 @@ fn the_accept_key_of_the_example_handshake() {
     let accept = handshake::accept_key("dGhlIHNhbXBsZSBub25jZQ==");
     assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 }
+
+#[test]
+fn a_prepared_frame_is_that_of_its_kind_and_nothing_else_is_prepared() {
+    use corecast_wire::{Frame, Opcode, PrepareError};
+    assert_eq!(Frame::prepare(Opcode::Text, "né".as_bytes()), Ok(Frame::text("né")));
+    assert_eq!(Frame::prepare(Opcode::Binary, &[0xff]), Ok(Frame::binary(&[0xff])));
+    assert_eq!(Frame::prepare(Opcode::Text, &[0xff]), Err(PrepareError::InvalidUtf8));
+    for opcode in [Opcode::Continuation, Opcode::Close, Opcode::Ping, Opcode::Pong] {
+        assert_eq!(Frame::prepare(opcode, b""), Err(PrepareError::NotAMessage(opcode)));
+    }
+}
