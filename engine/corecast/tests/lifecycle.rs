@@ -5,7 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use common::{Service, closed, connect, hear, join, say, start};
-use corecast::{Engine, ShardId, StartError};
+use corecast::{Engine, StartError};
 
 fn refused(builder: corecast::Builder) -> StartError {
     match builder.spawn(|_| -> Service { unreachable!("it does not start") }) {
@@ -100,7 +100,7 @@ async fn a_panic_in_a_shards_loop_drains_the_others_and_is_reported() {
     for _ in 0..8 {
         clients.push(join(&engine, "room").await);
     }
-    engine.inject_panic(ShardId(1));
+    engine.inject_panic(corecast::ShardId(1));
     let waiting = tokio::time::timeout(Duration::from_secs(10), engine.ended());
     let (panic, ends) = tokio::join!(waiting, async {
         let mut ends = (0, 0);
@@ -114,7 +114,7 @@ async fn a_panic_in_a_shards_loop_drains_the_others_and_is_reported() {
         ends
     });
     let panic = panic.expect("it ends").expect_err("with the panic");
-    assert_eq!(panic.shard, ShardId(1));
+    assert_eq!(panic.shard, corecast::ShardId(1));
     assert!(panic.message.contains("injected"), "{panic}");
     assert_eq!(ends.0 + ends.1, 8, "every client was told, or cut off");
 }
