@@ -21,7 +21,7 @@ use crate::closing::{fail, own_close, panicked, shut_if_flushed};
 use crate::handler::{Handler, Message};
 use crate::shard::{Shard, Slot, slot_mut};
 use crate::upgrade::{Handshake, Shaken};
-use crate::{flush, limits, socket};
+use crate::{flush, limits, pace, socket};
 
 /// One accepted socket, from its handshake to its end. A hand-written future: an `async` one keeps
 /// its arguments twice and its handshake for ever, which is half of what an idle connection costs.
@@ -40,6 +40,18 @@ struct Intake {
     discarded_bytes: usize,
     /// The peer's side of the TCP connection is shut.
     ended: bool,
+    /// What was read and not handled within the turn's budget. Owns nothing while it is empty.
+    unhandled: Vec<u8>,
+}
+
+impl Intake {
+    /// Keeps the last `left` bytes of what is not handled.
+    fn keep(&mut self, left: usize) {
+        self.unhandled.drain(..self.unhandled.len() - left);
+        if left == 0 {
+            self.unhandled = Vec::new();
+        }
+    }
 }
 
 impl<H: Handler> Connection<H> {
@@ -55,10 +67,7 @@ impl<H: Handler> Connection<H> {
             let Poll::Ready(shaken) = shaken else { return Poll::Pending };
             self.handshake = None;
             match shaken {
-                Shaken::Open(mut rest) => {
-                    handle(&self.shard, self.conn, &mut rest);
-                    self.shard.settle();
-                }
+                Shaken::Open(rest) => self.intake.unhandled = rest,
                 Shaken::Refused => {}
                 Shaken::Lost => return Poll::Ready(()),
             }
@@ -105,6 +114,20 @@ fn turn<H: Handler>(
         if blocked && let Poll::Ready(Err(error)) = write_head(shard, stream, conn, cx) {
             return lost(shard, conn, &error.to_string());
         }
+        // Only messages can be published; who is closing may always say so.
+        if phase == Phase::Open && !pace::may_read(shard, conn) {
+            return Poll::Pending;
+        }
+        if !intake.unhandled.is_empty() {
+            let left = handle(shard, conn, &mut intake.unhandled);
+            intake.keep(left);
+            shard.settle();
+            if left > 0 {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            continue;
+        }
         if intake.ended {
             let flushing = is_flushing(shard, conn);
             let reason = "the peer ended the TCP connection";
@@ -128,9 +151,10 @@ fn turn<H: Handler>(
                 return lost(shard, conn, "the peer went on sending after the end");
             }
         } else {
-            handle(shard, conn, &mut scratch[..read]);
+            let left = handle(shard, conn, &mut scratch[..read]);
+            intake.unhandled.extend_from_slice(&scratch[read - left..read]);
         }
-        let full = read == scratch.len();
+        let full = read == scratch.len() || !intake.unhandled.is_empty();
         drop(scratch);
         shard.settle();
         if full {
@@ -141,12 +165,14 @@ fn turn<H: Handler>(
     }
 }
 
-/// Handles what was read: messages to the handler, pings answered, Close answered.
-pub(crate) fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8]) {
+/// Handles what was read: messages to the handler, pings answered, Close answered. Returns how many
+/// bytes are left when the turn's budget of messages is spent.
+fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8]) -> usize {
     let now = shard.clock.now();
     let mut slots = shard.slots.borrow_mut();
-    let Some(slot) = slot_mut(&mut slots, conn) else { return };
+    let Some(slot) = slot_mut(&mut slots, conn) else { return 0 };
     slot.session.heard(now);
+    let (mut messages, mut left) = (0, 0);
     let mut input = Input::new(bytes);
     let Slot { session, data, peer, fd, .. } = slot;
     loop {
@@ -185,8 +211,14 @@ pub(crate) fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8
         {
             shard.hub.borrow_mut().close(conn, close, Flush::Queued);
         }
+        messages += 1;
+        if messages == shard.messages_per_turn {
+            left = input.remaining();
+            break;
+        }
     }
     shut_if_flushed(shard, slot, now);
+    left
 }
 
 /// Queues a pong. A socket that takes bytes gets a pong for each ping; one that does not, for the

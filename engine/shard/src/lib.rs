@@ -7,7 +7,7 @@
 //!
 //! Inside: `accept` (listener), `upgrade` (handshake), `connection` (one task each), `closing`,
 //! `flush` (writes, by the batch ring or by `sendmsg`), `mesh` and `courier` (between threads),
-//! `sweep` (deadlines), `thread` (a shard's life).
+//! `pace` (who may read), `sweep` (deadlines), `thread` (a shard's life).
 
 mod accept;
 mod clock;
@@ -23,6 +23,7 @@ mod handler;
 pub mod limits;
 mod lock;
 mod mesh;
+mod pace;
 mod pages;
 mod publish;
 mod publisher;

@@ -48,6 +48,9 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Connections that are answered 503 in one turn when the process is out of descriptors.
 pub const REFUSALS_PER_TURN_MAX: usize = 64;
 
+/// Messages of one connection that are handled before others get their turn.
+pub const MESSAGES_PER_TURN_MAX: usize = 256;
+
 /// Deliveries (socket × message) that one turn of the mesh queues before others get their turn.
 pub const MESH_DELIVERIES_PER_TURN_MAX: u64 = 50_000;
 

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::handler::Handler;
 use crate::mesh::Mesh;
+use crate::pace::Hold;
 use crate::pages::Pages;
 use crate::publish::{Publishing, Sequences};
 use crate::signal::Signal;
@@ -44,6 +45,13 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) left: Signal,
     pub(crate) leaving: Cell<Option<Timestamp>>,
     pub(crate) live: Cell<u32>,
+    /// Messages of one connection that are handled in a turn. All shards together publish no more
+    /// in one turn each than the mesh has room for when they may read at all.
+    pub(crate) messages_per_turn: usize,
+    /// Connections that may not read until the mesh has room.
+    pub(crate) held_back: RefCell<Vec<ConnId>>,
+    /// Wakes the task that lets them read again.
+    pub(crate) holding_back: Signal,
     /// Closes that the handler asked for, to be done when its call is over.
     pub(crate) closes: RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
     /// Filled and emptied by `note_slow`.
@@ -64,6 +72,8 @@ pub(crate) struct Slot<D> {
     pub(crate) task: Option<Waker>,
     /// The socket takes no more: the task waits for room.
     pub(crate) blocked: bool,
+    /// Whether the mesh's fill keeps it from reading.
+    pub(crate) hold: Hold,
     /// The task is to end without further ado.
     pub(crate) abort: bool,
 }
@@ -80,6 +90,8 @@ impl<H: Handler> Shard<H> {
         hub: Hub,
         handler: H,
     ) -> Self {
+        let room = config.mesh.pending_publishes_max / 2 / mesh.inboxes.len();
+        let messages_per_turn = room.clamp(1, limits::MESSAGES_PER_TURN_MAX);
         Self {
             id,
             sessions: config.connection.sessions(),
@@ -97,6 +109,9 @@ impl<H: Handler> Shard<H> {
             left: Signal::default(),
             leaving: Cell::new(None),
             live: Cell::new(0),
+            messages_per_turn,
+            held_back: RefCell::new(Vec::new()),
+            holding_back: Signal::default(),
             closes: RefCell::new(Vec::new()),
             slow: RefCell::new(Vec::new()),
             congested: Cell::new(0),
@@ -124,6 +139,7 @@ impl<H: Handler> Shard<H> {
             data: None,
             task: None,
             blocked: false,
+            hold: Hold::Free,
             abort: self.leaving.get().is_some(),
         };
         let mut slots = self.slots.borrow_mut();

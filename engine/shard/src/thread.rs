@@ -24,7 +24,7 @@ use crate::mesh::{Mailbox, Mesh};
 use crate::pages::Pages;
 use crate::shard::Shard;
 use crate::stats::ShardStats;
-use crate::{ShardId, accept, courier, setup, socket, sweep};
+use crate::{ShardId, accept, courier, pace, setup, socket, sweep};
 
 /// Entries of the executor's rings: as many sockets may wait for readiness before it submits early.
 const RING_DEPTH: usize = 1_024;
@@ -148,6 +148,7 @@ async fn live<H: Handler>(
     let tasks = [
         glommio::spawn_local(flusher.run(Rc::clone(&shard))),
         glommio::spawn_local(sweep::run(Rc::clone(&shard))),
+        glommio::spawn_local(pace::run(Rc::clone(&shard))),
         glommio::spawn_local(courier::run(Rc::clone(&shard), mailbox)),
     ];
     let _ = started.send(Ok(()));

@@ -72,6 +72,11 @@ impl Admission {
         fits.then_some(ticket)
     }
 
+    /// Whether at most half of what may be pending is: with less, who reads is held back.
+    pub(crate) fn has_room(&self) -> bool {
+        self.holds(Want::Room)
+    }
+
     pub(crate) fn pending(&self) -> usize {
         self.pending.load(Ordering::SeqCst)
     }
