@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use corecast_tests::raw::{RawClient, Received, frame, frame_head};
 use corecast_tests::server::TestServer;
 use corecast_tests::siege::{KEPT_BYTES_MAX, Siege, is_nightly};
-use eyre::{Result, WrapErr, bail, ensure};
+use eyre::{Result, WrapErr, bail, ensure, eyre};
 
 #[test]
 fn a_ping_flood_is_closed_with_1008() -> Result<()> {
@@ -135,7 +135,9 @@ fn tiny_messages_at_line_rate_do_not_stall_others() -> Result<()> {
         flood_with_tiny_messages(siege.address())?;
         // What is queued on the way counts: the shared limit is a few MiB.
         let report = siege.finish(2 * KEPT_BYTES_MAX)?;
-        let longest = report.latency_max;
+        let (usual, longest) = (report.latency_p99, report.latency_max);
+        // An executor that looks at its sockets only when nobody has work is at 100 ms.
+        ensure!(usual < Duration::from_millis(80), "others waited for {usual:?}");
         ensure!(longest < Duration::from_secs(1), "others waited for {longest:?}");
     }
     Ok(())
@@ -145,19 +147,31 @@ fn flood_with_tiny_messages(server: SocketAddr) -> Result<()> {
     let stop = AtomicBool::new(false);
     let flood = frame(0x81, b"x").repeat(10_000);
     thread::scope(|scope| -> Result<()> {
+        let mut floods = Vec::new();
         for target in ["/echo", "/ws/a", "/ws/a", "/ws/b", "/ws/b", "/ws/c", "/ws/d"] {
             let (flood, stop) = (&flood, &stop);
             let mut client = RawClient::open(server, target)?;
             let mut reader = client.stream().try_clone()?;
             scope.spawn(move || std::io::copy(&mut reader, &mut std::io::sink()));
-            scope.spawn(move || {
+            let flooding = scope.spawn(move || {
                 // The server may end it, which ends the copy too.
-                while !stop.load(Ordering::Relaxed) && client.send(flood).is_ok() {}
+                let mut ended = false;
+                while !stop.load(Ordering::Relaxed) && !ended {
+                    ended = client.send(flood).is_err();
+                }
                 let _ = client.stream().shutdown(Shutdown::Both);
+                ended
             });
+            floods.push((target, flooding));
         }
         thread::sleep(Duration::from_secs(3));
         stop.store(true, Ordering::Relaxed);
+        for (target, flooding) in floods {
+            let ended = flooding.join().map_err(|_| eyre!("a flood panicked"))?;
+            // Who does not receive cannot be a slow reader: it is held back, not ended.
+            let alone = ["/ws/c", "/ws/d"].contains(&target);
+            ensure!(!(ended && alone), "the flood on {target} was ended");
+        }
         Ok(())
     })
 }

@@ -13,6 +13,7 @@ mod half_open;
 mod handshake;
 mod lengths;
 mod oracle;
+mod pace;
 mod probe;
 mod resets;
 mod shutdown;

@@ -117,8 +117,13 @@ fn a_reader_that_takes_no_byte_is_gone_after_the_stall_and_the_close() -> Result
 
 #[test]
 fn a_close_never_stands_inside_a_frame() -> Result<()> {
+    close_within_backlogs(&["--backend", "ring"])?;
+    close_within_backlogs(&["--backend", "sendmsg"])
+}
+
+fn close_within_backlogs(backend: &[&str]) -> Result<()> {
     const CLIENTS: usize = 48;
-    let siege = Siege::start(SERVER)?;
+    let siege = Siege::start([SERVER, backend].concat())?;
     let mut slow = Vec::new();
     for number in 0..CLIENTS {
         // Small windows of many sizes: sends stop at every place within a frame.
