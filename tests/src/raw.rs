@@ -277,7 +277,13 @@ impl RawClient {
         ensure!(!left.is_zero(), "nothing within {:?}", self.within);
         self.stream.set_read_timeout(Some(left))?;
         let mut bytes = vec![0; 64 << 10];
-        match self.stream.read(&mut bytes) {
+        let read = loop {
+            match self.stream.read(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        match read {
             Ok(0) => Ok(None),
             Ok(read) => {
                 bytes.truncate(read);

@@ -40,7 +40,7 @@ impl Siege {
     /// When it does not start.
     pub fn around(server: TestServer) -> Result<Self> {
         warm_up(server.address())?;
-        server.wait_until_idle(SETTLE_WITHIN)?;
+        wait_until_still(&server)?;
         let control = Control::start(server.address())?;
         thread::sleep(Duration::from_millis(300));
         let at_rest = server.usage()?;
@@ -123,15 +123,6 @@ impl Siege {
     }
 }
 
-/// Whether the long form of a test is asked for; prints once that it is not.
-pub fn is_nightly(reduced_to: &str) -> bool {
-    let nightly = std::env::var_os("CORECAST_NIGHTLY").is_some_and(|value| value == "1");
-    if !nightly {
-        println!("reduced to {reduced_to}; CORECAST_NIGHTLY=1 does all");
-    }
-    nightly
-}
-
 /// Makes the server allocate what it keeps in any case.
 fn warm_up(server: SocketAddr) -> Result<()> {
     let mut clients = Vec::new();
@@ -146,6 +137,22 @@ fn warm_up(server: SocketAddr) -> Result<()> {
         client.expect_close()?;
     }
     Ok(())
+}
+
+/// Waits until as many files are open as a moment ago: a server that is just starting opens some,
+/// and one that is left by its clients closes some.
+fn wait_until_still(server: &TestServer) -> Result<()> {
+    let began = Instant::now();
+    let mut before = 0;
+    loop {
+        let fds = server.usage()?.fds;
+        if fds == before {
+            return Ok(());
+        }
+        ensure!(began.elapsed() < SETTLE_WITHIN, "the number of open files keeps changing");
+        before = fds;
+        thread::sleep(Duration::from_millis(300));
+    }
 }
 
 /// In peace a message takes well below a millisecond. What a busy machine adds is allowed; a shard

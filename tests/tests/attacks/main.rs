@@ -1,8 +1,6 @@
 //! The server under attack. Each test is named by what one fears; around each stands a
 //! [`Siege`](corecast_tests::siege::Siege): connections that must not notice, and a look at what
-//! is left behind.
-//!
-//! What takes long is shortened, and says so; `CORECAST_NIGHTLY=1` does all of it.
+//! is left behind. All of them together take about two minutes.
 
 #![forbid(unsafe_code)]
 
