@@ -123,7 +123,7 @@ fn turn<H: Handler>(
             intake.keep(left);
             shard.settle();
             if left > 0 {
-                cx.waker().wake_by_ref();
+                pace::next_round(shard, cx.waker());
                 return Poll::Pending;
             }
             continue;
@@ -159,7 +159,7 @@ fn turn<H: Handler>(
         shard.settle();
         if full {
             // There may be more, and others wait for their turn.
-            cx.waker().wake_by_ref();
+            pace::next_round(shard, cx.waker());
             return Poll::Pending;
         }
     }

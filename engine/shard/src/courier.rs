@@ -10,6 +10,7 @@ use corecast_hub::session::ClosedBy;
 use crate::handler::Handler;
 use crate::limits::MESH_DELIVERIES_PER_TURN_MAX;
 use crate::mesh::{Direct, Job, Mailbox};
+use crate::pace;
 use crate::shard::Shard;
 
 /// Runs until the executor ends the task.
@@ -32,7 +33,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mailbox: Mailbox) {
         done.clear();
         if more {
             // The flusher and the readers want their turn before the rest.
-            cx.waker().wake_by_ref();
+            pace::next_round(&shard, cx.waker());
         }
         Poll::<()>::Pending
     })

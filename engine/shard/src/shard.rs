@@ -52,6 +52,10 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) held_back: RefCell<Vec<ConnId>>,
     /// Wakes the task that lets them read again.
     pub(crate) holding_back: Signal,
+    /// Tasks that have more to do, once the others had their turn.
+    pub(crate) next_round: RefCell<Vec<Waker>>,
+    /// Wakes the task that wakes them.
+    pub(crate) round: Signal,
     /// Closes that the handler asked for, to be done when its call is over.
     pub(crate) closes: RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
     /// Filled and emptied by `note_slow`.
@@ -112,6 +116,8 @@ impl<H: Handler> Shard<H> {
             messages_per_turn,
             held_back: RefCell::new(Vec::new()),
             holding_back: Signal::default(),
+            next_round: RefCell::new(Vec::new()),
+            round: Signal::default(),
             closes: RefCell::new(Vec::new()),
             slow: RefCell::new(Vec::new()),
             congested: Cell::new(0),

@@ -29,10 +29,6 @@ use crate::{ShardId, accept, courier, pace, setup, socket, sweep};
 /// Entries of the executor's rings: as many sockets may wait for readiness before it submits early.
 const RING_DEPTH: usize = 1_024;
 
-/// How long tasks that can always go on run before the executor looks at its rings again: so long
-/// do the bytes of others wait when somebody floods. glommio's own choice is 100 ms.
-const LOOK_AT_RINGS_EVERY: Duration = Duration::from_millis(1);
-
 /// How long the shard's other threads get to drain when one has panicked.
 const DRAIN_AFTER_PANIC: Duration = Duration::from_secs(5);
 
@@ -114,7 +110,6 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
     let executor = LocalExecutorBuilder::new(Placement::Fixed(seed.cpu))
         .io_memory(0)
         .ring_depth(RING_DEPTH)
-        .preempt_timer(LOOK_AT_RINGS_EVERY)
         .make()
         .map_err(|error| error.to_string())?;
     let topics = &seed.config.topics;
@@ -154,6 +149,7 @@ async fn live<H: Handler>(
         glommio::spawn_local(flusher.run(Rc::clone(&shard))),
         glommio::spawn_local(sweep::run(Rc::clone(&shard))),
         glommio::spawn_local(pace::run(Rc::clone(&shard))),
+        glommio::spawn_local(pace::run_rounds(Rc::clone(&shard))),
         glommio::spawn_local(courier::run(Rc::clone(&shard), mailbox)),
     ];
     let _ = started.send(Ok(()));
