@@ -17,4 +17,5 @@ mod resets;
 mod shutdown;
 mod slow_readers;
 mod smuggling;
+mod starts;
 mod tables;
