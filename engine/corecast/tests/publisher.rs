@@ -194,3 +194,57 @@ async fn publishing_to_no_topic_is_refused_with_its_name() {
     assert_eq!(error, PublishError::Stopped);
     publisher.ready().await;
 }
+
+#[tokio::test]
+async fn every_report_comes_also_when_the_engine_ends_meanwhile() {
+    for _ in 0..20 {
+        let (engine, _events) = start(|builder| builder);
+        let publisher = engine.publisher();
+        let reports = std::thread::spawn(move || {
+            let mut reports = Vec::new();
+            loop {
+                match publisher.publish_reported("trade.A", &Frame::text("x")) {
+                    Ok(reported) => reports.push(reported),
+                    Err(PublishError::Full) => publisher.wait_room(),
+                    Err(_) => return (reports, publisher),
+                }
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        engine.shutdown(Duration::from_secs(1)).await.expect("no panic");
+        let (reports, publisher) = reports.join().expect("it is told that the engine has stopped");
+        let all = async {
+            for report in reports {
+                report.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), all).await.expect("no report is left out");
+        assert_eq!(publisher.pending(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_frame_that_never_fits_is_told_apart_from_a_full_mesh() {
+    let mesh = MeshConfig { pending_bytes_max: 65_536, ..MeshConfig::default() };
+    let (engine, _events) = start(|builder| builder.mesh(mesh));
+    let frame = Frame::binary(&[0; 70_000]);
+    let error = engine.publisher().publish("trade.A", &frame).expect_err("too large");
+    assert!(matches!(error, PublishError::TooLarge { bytes_max: 65_536, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_connection_of_another_engine_is_nobody_here() {
+    let (large, events) = start(|builder| builder.shards(4));
+    let (small, _events) = start(|builder| builder.shards(1));
+    let mut ids = Vec::new();
+    while ids.iter().all(|id: &corecast::ConnectionId| id.shard.0 == 0) {
+        let _client = join(&large, "room").await;
+        ids.extend(events.try_iter().filter_map(|seen| match seen {
+            common::Seen::Opened(id) => Some(id),
+            common::Seen::Closed(..) => None,
+        }));
+    }
+    let foreign = ids.into_iter().find(|id| id.shard.0 > 0).expect("found above");
+    let error = small.publisher().send(foreign, &Frame::text("x")).expect_err("no such shard");
+    assert_eq!(error, PublishError::Stopped);
+}

@@ -41,11 +41,20 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Listener) {
             }
             Err(error) => Err(error.into()),
         };
-        if let Err(error) = outcome {
-            shard.stats.accept_errors.add(1);
-            tracing::warn!(shard = shard.id.0, %error, "cannot accept: refusing who waits");
-            reserve.refuse_waiting(&listener);
-            glommio::timer::sleep(REST).await;
+        match outcome {
+            // glommio's accept takes what waits without a pause: others want their turn.
+            Ok(()) => futures_lite::future::yield_now().await,
+            Err(error) if socket::is_exhaustion(&error) => {
+                shard.stats.accept_errors.add(1);
+                tracing::warn!(shard = shard.id.0, %error, "cannot accept: refusing who waits");
+                reserve.refuse_waiting(&listener);
+                glommio::timer::sleep(REST).await;
+            }
+            Err(error) => {
+                // A connection that was gone before it was accepted, or a listener that is closing.
+                tracing::debug!(shard = shard.id.0, %error, "cannot accept");
+                glommio::timer::sleep(REST / 100).await;
+            }
         }
     }
 }

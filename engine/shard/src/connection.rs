@@ -76,6 +76,21 @@ impl<H: Handler> Connection<H> {
     }
 }
 
+impl<H: Handler> Drop for Connection<H> {
+    /// A task that ends otherwise than by its end, by a panic of the loop, leaves no slot behind
+    /// that has its descriptor: the number may belong to another connection soon.
+    fn drop(&mut self) {
+        if let Ok(mut slots) = self.shard.slots.try_borrow_mut()
+            && slot_mut(&mut slots, self.conn).is_some()
+            && let Some(place) = slots.get_mut(self.conn.index as usize)
+        {
+            // What the embedder keeps there may panic when dropped, and this is no place for that.
+            std::mem::forget(place.take());
+            socket::shut(self.stream.as_raw_fd(), Shutdown::Both);
+        }
+    }
+}
+
 impl<H: Handler> Future for Connection<H> {
     type Output = ();
 
@@ -248,6 +263,10 @@ fn write_head<H: Handler>(
     }
     let written = match outcome {
         Poll::Pending => return Poll::Pending,
+        Poll::Ready(Err(error)) if socket::is_exhaustion(&error) => {
+            // Room for packets comes back without a word from this socket: the sweep looks again.
+            return Poll::Pending;
+        }
         Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
         Poll::Ready(Ok(written)) => written,
     };
@@ -255,8 +274,12 @@ fn write_head<H: Handler>(
     let sent = hub.sent(conn, written, now);
     hub.set_blocked(conn, false);
     drop(hub);
+    shard.stats.writes.add(1);
     shard.stats.deliveries.add(u64::from(sent.frames));
     shard.stats.bytes_out.add(written as u64);
+    if let Some(published_at) = sent.published_at {
+        shard.stats.latency.record(now.0.saturating_sub(published_at.0));
+    }
     let mut slots = shard.slots.borrow_mut();
     if let Some(slot) = slot_mut(&mut slots, conn) {
         slot.blocked = false;

@@ -51,11 +51,12 @@ impl<'a> Context<'a> {
         self.publishing.now
     }
 
-    /// Subscribes this connection, under the policy that the rules give the topic.
+    /// Subscribes this connection, under the policy that the rules give the topic. Done again, it
+    /// changes the policy for what is published from now on.
     ///
     /// # Errors
-    /// When the name is no topic, a bound on topics or subscriptions is reached, or it is
-    /// subscribed already.
+    /// When the name is no topic, a bound on topics or subscriptions is reached, or the connection
+    /// is closing.
     pub fn subscribe(&mut self, topic: &str) -> Result<Subscribed, SubscribeError> {
         self.publishing.hub.subscribe(self.conn, topic, None)
     }
@@ -102,7 +103,7 @@ impl<'a> Context<'a> {
     }
 
     /// Queues a frame for one connection, on whichever shard it is. On another shard it is queued a
-    /// little later: `Sent` then says that it is on its way.
+    /// little later: `Sent` then says that it is on its way, and `Full` that the mesh has no room.
     pub fn send(&mut self, to: ConnectionId, frame: &Frame) -> SendStatus {
         if to.shard == self.publishing.shard {
             let shared = SharedFrame::new(frame.clone(), self.publishing.now);
@@ -111,10 +112,11 @@ impl<'a> Context<'a> {
         self.direct(to, frame.len(), Direct::Send(frame.clone()))
     }
 
-    /// Begins the closing handshake of this connection, behind what is queued for it.
+    /// Begins the closing handshake of this connection, behind what is queued for it; it has
+    /// `close_timeout_ms` for both. A reason is cut to 123 bytes.
     ///
     /// # Panics
-    /// When `code` may not be sent (RFC 6455 §7.4), or `reason` is longer than 123 bytes.
+    /// When `code` may not be sent (RFC 6455 §7.4).
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         assert!(code.is_sendable(), "close code {code} may not be sent");
         self.closes.borrow_mut().push((self.conn, code, reason.into()));
@@ -135,9 +137,9 @@ impl<'a> Context<'a> {
 
     fn direct(&mut self, to: ConnectionId, bytes: usize, what: Direct) -> SendStatus {
         let mesh = self.publishing.mesh;
-        let Some(ticket) = mesh.admission.admit(bytes) else { return SendStatus::Full };
+        let Ok(ticket) = mesh.admission.admit(bytes) else { return SendStatus::Full };
         let job = Job::Direct { to: to.conn, what, _ticket: ticket };
-        if mesh.inbox(to.shard).post(job) { SendStatus::Sent } else { SendStatus::Gone }
+        if mesh.post(to.shard, job) { SendStatus::Sent } else { SendStatus::Gone }
     }
 
     fn publish_except(
@@ -148,7 +150,7 @@ impl<'a> Context<'a> {
     ) -> Result<(), PublishError> {
         check_topic(topic, self.publishing.topic_bytes_max)?;
         let admission = &self.publishing.mesh.admission;
-        let ticket = admission.admit(frame.len()).ok_or(PublishError::Full)?;
+        let ticket = admission.admit(frame.len())?;
         self.publishing.publish(Arc::new(Publication {
             topic: topic.into(),
             frame: frame.clone(),

@@ -1,9 +1,8 @@
 //! Starts the shards, supervises them, and ends them in order.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,13 +17,14 @@ use crate::pages::Pages;
 use crate::publisher::Publisher;
 use crate::stats::{Reader, ShardStats, Stats};
 use crate::thread::{self, Seed};
+use crate::waiters::Waiters;
 use crate::{ShardId, setup};
 
 /// Places in an inbox beyond what the admission lets in: for orders of the engine itself.
 const INBOX_SPARE: usize = 16;
 
-/// A running engine: its shards' threads, and the handles to them. Dropping it ends it within a
-/// second.
+/// A running engine: its shards' threads, and the handles to them. Dropping it shuts it down within
+/// half a second and blocks until it has ended, or on a shard's own thread only begins to.
 #[derive(Debug)]
 pub struct Engine {
     address: SocketAddr,
@@ -55,10 +55,20 @@ impl Engine {
         let clock = Clock::start();
         let (mesh, mailboxes) = connect_all(&config, cpus.len());
         let stats: Box<[_]> = cpus.iter().map(|_| Arc::new(ShardStats::default())).collect();
-        let outcome = Arc::new(Outcome::new(cpus.len()));
+        let outcome = Arc::new(Outcome::new(cpus.len(), Arc::clone(&mesh.admission)));
         let (config, factory) = (Arc::new(config), Arc::new(factory));
         let (report, started) = std::sync::mpsc::channel();
-        let mut threads = Vec::new();
+        let topic_bytes_max = config.topics.topic_bytes_max;
+        let engine = Self {
+            address,
+            mesh: Arc::clone(&mesh),
+            clock,
+            topic_bytes_max,
+            stats: stats.clone(),
+            reader: Lock::new(Reader::new()),
+            outcome: Arc::clone(&outcome),
+            threads: Lock::default(),
+        };
         let parts = cpus.iter().zip(listeners).zip(mailboxes).zip(&stats).enumerate();
         for (index, (((&cpu, listener), mailbox), stats)) in parts {
             let seed = Seed {
@@ -73,22 +83,17 @@ impl Engine {
                 stats: Arc::clone(stats),
                 outcome: Arc::clone(&outcome),
             };
-            threads.push(thread::spawn(seed, Arc::clone(&factory), report.clone())?);
+            match thread::spawn(seed, Arc::clone(&factory), report.clone()) {
+                Ok(thread) => engine.threads.lock().push(thread),
+                Err(error) => {
+                    // Those that run already end with `engine`; the rest will never have run.
+                    (index..cpus.len()).for_each(|_| outcome.shard_ended(None));
+                    return Err(error);
+                }
+            }
         }
         drop(report);
-        let topic_bytes_max = config.topics.topic_bytes_max;
-        let engine = Self {
-            address,
-            mesh,
-            clock,
-            topic_bytes_max,
-            stats,
-            reader: Lock::new(Reader::new()),
-            outcome,
-            threads: Lock::new(threads),
-        };
-        // Each shard says that it runs, or why it does not; one that does not takes the engine down
-        // by its drop.
+        // Each shard says that it runs, or why it does not: then the others end with `engine`.
         for result in started {
             result?;
         }
@@ -133,7 +138,7 @@ impl Engine {
         self.ended().await
     }
 
-    /// [`shutdown`](Self::shutdown) for a plain thread.
+    /// [`shutdown`](Self::shutdown) for a plain thread. Never call it on a shard.
     ///
     /// # Errors
     /// When a shard had panicked.
@@ -152,11 +157,10 @@ impl Engine {
         for thread in self.threads.lock().drain(..) {
             let _ = thread.join();
         }
-        self.mesh.admission.stop();
         result
     }
 
-    /// [`ended`](Self::ended) for a plain thread.
+    /// [`ended`](Self::ended) for a plain thread. Never call it on a shard.
     ///
     /// # Errors
     /// When a shard had panicked.
@@ -167,7 +171,7 @@ impl Engine {
     /// Panics in the loop of a shard, to show what becomes of the others.
     #[cfg(feature = "fault-injection")]
     pub fn inject_panic(&self, shard: ShardId) {
-        self.mesh.inbox(shard).post(Job::Panic);
+        self.mesh.post(shard, Job::Panic);
     }
 
     fn begin_shutdown(&self, deadline: Duration) {
@@ -177,8 +181,19 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if !self.threads.lock().is_empty() {
-            let _ = self.shutdown_blocking(Duration::from_millis(500));
+        let threads = self.threads.lock();
+        if threads.is_empty() {
+            return;
+        }
+        let this = std::thread::current().id();
+        let on_a_shard = threads.iter().any(|thread| thread.thread().id() == this);
+        drop(threads);
+        let deadline = Duration::from_millis(500);
+        if on_a_shard {
+            // A shard cannot wait for its own end.
+            self.begin_shutdown(deadline);
+        } else {
+            let _ = self.shutdown_blocking(deadline);
         }
     }
 }
@@ -202,42 +217,43 @@ fn connect_all(config: &Config, shards: usize) -> (Arc<Mesh>, Vec<Mailbox>) {
 
 /// What the shards' threads leave behind.
 #[derive(Debug)]
-pub(crate) struct Outcome(Lock<Ending>);
+pub(crate) struct Outcome {
+    ending: Lock<Ending>,
+    waiters: Waiters,
+    admission: Arc<Admission>,
+}
 
 #[derive(Debug)]
 struct Ending {
     running: usize,
     panic: Option<ShardPanic>,
-    waiters: Vec<Waker>,
 }
 
 impl Outcome {
-    fn new(running: usize) -> Self {
-        Self(Lock::new(Ending { running, panic: None, waiters: Vec::new() }))
+    fn new(running: usize, admission: Arc<Admission>) -> Self {
+        let ending = Lock::new(Ending { running, panic: None });
+        Self { ending, waiters: Waiters::default(), admission }
     }
 
-    /// A shard has ended; the first panic is kept.
+    /// A shard has ended; the first panic is kept. With the last one nobody waits any longer.
     pub(crate) fn shard_ended(&self, panic: Option<ShardPanic>) {
-        let mut ending = self.0.lock();
+        let mut ending = self.ending.lock();
         ending.running -= 1;
         if ending.panic.is_none() {
             ending.panic = panic;
         }
-        if ending.running == 0 {
-            ending.waiters.drain(..).for_each(Waker::wake);
+        let last = ending.running == 0;
+        drop(ending);
+        if last {
+            self.admission.stop();
+            self.waiters.wake();
         }
     }
 
     fn ended(&self) -> impl Future<Output = Result<(), ShardPanic>> + '_ {
-        poll_fn(|cx| {
-            let mut ending = self.0.lock();
-            if ending.running == 0 {
-                return Poll::Ready(ending.panic.clone().map_or(Ok(()), Err));
-            }
-            if !ending.waiters.iter().any(|waiter| waiter.will_wake(cx.waker())) {
-                ending.waiters.push(cx.waker().clone());
-            }
-            Poll::Pending
+        self.waiters.until(|| {
+            let ending = self.ending.lock();
+            (ending.running == 0).then(|| ending.panic.clone().map_or(Ok(()), Err))
         })
     }
 }

@@ -70,6 +70,16 @@ pub enum PublishError {
     /// `ready`, or drop it.
     #[error("too many publications are pending")]
     Full,
+    /// The frame alone is larger than all that may be pending
+    /// ([`MeshConfig::pending_bytes_max`](crate::config::MeshConfig::pending_bytes_max)): waiting
+    /// for room would not help.
+    #[error("a frame of {bytes} bytes is larger than the {bytes_max} that may be pending")]
+    TooLarge {
+        /// The frame's length, with the names that go with it.
+        bytes: usize,
+        /// What may be pending.
+        bytes_max: usize,
+    },
     /// The topic's name is no topic.
     #[error(transparent)]
     Topic(#[from] corecast_hub::TopicError),

@@ -12,7 +12,7 @@ use crate::Context;
 /// is one thread.
 ///
 /// A panic in a call closes that connection with 1011 and nothing else; the handler stays in use,
-/// so it must not leave its own state torn.
+/// so it must not leave its own state torn. Dropping the data must not panic: that ends the process.
 pub trait Handler: 'static {
     /// What the service keeps for each connection.
     type Data: 'static;
@@ -39,8 +39,9 @@ pub trait Handler: 'static {
         let _ = (data, message, context);
     }
 
-    /// The connection is over: called exactly once for each `on_open`, with who ended it and why.
-    /// It has left its topics; what is published here reaches others.
+    /// The connection is over: called exactly once for each `on_open`, with who ended it and why;
+    /// only a shard that dies of a panic calls nothing any more. The connection has left its topics;
+    /// what is published here reaches others.
     fn on_close(&mut self, data: Self::Data, closed: &Closed, context: &mut Context<'_>) {
         let _ = (data, closed, context);
     }

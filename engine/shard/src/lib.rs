@@ -7,7 +7,7 @@
 //!
 //! Inside: `accept` (listener), `upgrade` (handshake), `connection` (one task each), `closing`,
 //! `flush` (writes, by the batch ring or by `sendmsg`), `mesh` and `courier` (between threads),
-//! `pace` (who may read), `sweep` (deadlines), `thread` (a shard's life).
+//! `pace` (who may read), `sweep` (deadlines), `thread` and `life` (of a shard).
 
 mod accept;
 mod clock;
@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod flush;
 mod handler;
+mod life;
 pub mod limits;
 mod lock;
 mod mesh;
@@ -35,6 +36,7 @@ mod stats;
 mod sweep;
 mod thread;
 mod upgrade;
+mod waiters;
 
 use std::fmt;
 

@@ -18,6 +18,7 @@ pub(crate) struct Publishing<'a> {
     pub(crate) topic_bytes_max: usize,
     pub(crate) hub: &'a mut Hub,
     pub(crate) sequences: &'a RefCell<Sequences>,
+    pub(crate) published: &'a RefCell<Vec<Arc<Publication>>>,
     pub(crate) mesh: &'a Arc<Mesh>,
     pub(crate) stats: &'a ShardStats,
 }
@@ -28,9 +29,10 @@ impl Publishing<'_> {
         let home = self.mesh.home(&publication.topic);
         if home == self.shard {
             self.sequence(&publication);
+            self.published.borrow_mut().push(publication);
             return Ok(());
         }
-        let posted = self.mesh.inbox(home).post(Job::Publish(publication));
+        let posted = self.mesh.post(home, Job::Publish(publication));
         posted.then_some(()).ok_or(PublishError::Stopped)
     }
 
@@ -66,28 +68,51 @@ impl Publishing<'_> {
     }
 }
 
-/// The last sequence number of each topic whose home is this shard, from 1 in an epoch.
+/// The last sequence number of each topic whose home is this shard: rising, by one for each
+/// publication, as long as the topic is remembered.
 #[derive(Debug)]
 pub(crate) struct Sequences {
     last: HashMap<Box<str>, u64>,
     topics_max: usize,
+    /// At least the last number of every topic that was forgotten.
+    floor: u64,
 }
 
 impl Sequences {
     pub(crate) fn new(topics_max: usize) -> Self {
-        Self { last: HashMap::new(), topics_max }
+        Self { last: HashMap::new(), topics_max, floor: 0 }
     }
 
-    /// The next number of a topic; 0, "not numbered", for topics beyond the bound.
+    /// The next number of a topic.
     fn next(&mut self, topic: &str) -> u64 {
         if let Some(last) = self.last.get_mut(topic) {
             *last += 1;
             return *last;
         }
-        if self.last.len() == self.topics_max {
-            return 0;
+        if self.last.len() >= self.topics_max {
+            // Peers may make up topics without end. All are forgotten, and go on where the highest
+            // was: no number comes twice, and none is smaller than one before it.
+            self.floor = self.last.values().copied().max().unwrap_or(self.floor);
+            self.last = HashMap::new();
         }
-        self.last.insert(topic.into(), 1);
-        1
+        let first = self.floor + 1;
+        self.last.insert(topic.into(), first);
+        first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sequences;
+
+    #[test]
+    fn numbers_rise_also_when_topics_are_forgotten() {
+        let mut sequences = Sequences::new(2);
+        assert_eq!([(); 3].map(|()| sequences.next("a")), [1, 2, 3]);
+        assert_eq!(sequences.next("b"), 1);
+        assert_eq!(sequences.next("c"), 4, "a third topic makes the two forgotten");
+        assert_eq!(sequences.next("a"), 4);
+        assert_eq!(sequences.next("a"), 5);
+        assert_eq!(sequences.last.len(), 2);
     }
 }

@@ -20,8 +20,9 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes a frame to all subscribers of a topic. Publications of one thread arrive in their
-    /// order.
+    /// Publishes a frame to all subscribers of a topic. What one thread publishes through publishers
+    /// arrives in its order; a handler's [`Context::publish`](crate::Context::publish) takes a
+    /// shorter way and may overtake it.
     ///
     /// # Errors
     /// [`PublishError::Full`] when too much is pending: nothing was delivered, try again after
@@ -116,7 +117,7 @@ impl Publisher {
             return Err(PublishError::Stopped);
         }
         let bytes = frame.len() + topic.len() + key.map_or(0, <[u8]>::len);
-        let ticket = admission.admit(bytes).ok_or(PublishError::Full)?;
+        let ticket = admission.admit(bytes)?;
         let publication = Arc::new(Publication {
             topic: topic.into(),
             frame: frame.clone(),
@@ -128,14 +129,14 @@ impl Publisher {
             _ticket: ticket,
         });
         let home = self.mesh.home(topic);
-        let posted = self.mesh.inbox(home).post(Job::Publish(publication));
+        let posted = self.mesh.post(home, Job::Publish(publication));
         posted.then_some(()).ok_or(PublishError::Stopped)
     }
 
     fn direct(&self, to: ConnectionId, bytes: usize, what: Direct) -> Result<(), PublishError> {
-        let ticket = self.mesh.admission.admit(bytes).ok_or(PublishError::Full)?;
+        let ticket = self.mesh.admission.admit(bytes)?;
         let job = Job::Direct { to: to.conn, what, _ticket: ticket };
-        let posted = self.mesh.inbox(to.shard).post(job);
+        let posted = self.mesh.post(to.shard, job);
         posted.then_some(()).ok_or(PublishError::Stopped)
     }
 }

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::context::Context;
 use crate::handler::Handler;
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Publication};
 use crate::pace::Hold;
 use crate::pages::Pages;
 use crate::publish::{Publishing, Sequences};
@@ -52,6 +52,8 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) held_back: RefCell<Vec<ConnId>>,
     /// Wakes the task that lets them read again.
     pub(crate) holding_back: Signal,
+    /// What was published in this turn, whose places in the mesh are given back by `settle`.
+    pub(crate) published: RefCell<Vec<Arc<Publication>>>,
     /// Tasks that have more to do, once the others had their turn.
     pub(crate) next_round: RefCell<Vec<Waker>>,
     /// Wakes the task that wakes them.
@@ -118,6 +120,7 @@ impl<H: Handler> Shard<H> {
             holding_back: Signal::default(),
             next_round: RefCell::new(Vec::new()),
             round: Signal::default(),
+            published: RefCell::new(Vec::new()),
             closes: RefCell::new(Vec::new()),
             slow: RefCell::new(Vec::new()),
             congested: Cell::new(0),
@@ -190,8 +193,16 @@ impl<H: Handler> Shard<H> {
         let mut hub = self.hub.borrow_mut();
         let mut handler = self.handler.borrow_mut();
         let mut context = Context::new(self.publishing(&mut hub), &self.closes, conn, peer);
-        let result = catch_unwind(AssertUnwindSafe(|| call(&mut handler, &mut context)));
-        result.map_err(|_| {
+        self.guard(peer, || call(&mut handler, &mut context))
+    }
+
+    /// Runs code of the embedder's. A panic in it is caught and counted.
+    pub(crate) fn guard<R>(
+        &self,
+        peer: SocketAddr,
+        run: impl FnOnce() -> R,
+    ) -> Result<R, Panicked> {
+        catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
             self.stats.handler_panics.add(1);
             tracing::error!(shard = self.id.0, %peer, "the handler panicked");
             Panicked
@@ -206,6 +217,7 @@ impl<H: Handler> Shard<H> {
             topic_bytes_max: self.config.topics.topic_bytes_max,
             hub,
             sequences: &self.sequences,
+            published: &self.published,
             mesh: &self.mesh,
             stats: &self.stats,
         }
@@ -256,6 +268,9 @@ impl<H: Handler> Shard<H> {
         let congested = hub.congested();
         let before = self.congested.replace(congested);
         self.mesh.admission.congestion_changed(i64::from(congested) - i64::from(before));
+        drop(hub);
+        // Only now that it is known which outboxes they filled, their places are given back.
+        drop(self.published.take());
     }
 
     /// The hub closes slow readers by itself: their sessions follow.

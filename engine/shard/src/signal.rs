@@ -23,6 +23,11 @@ impl Signal {
         }
     }
 
+    /// Lets go of the waiter. A waker that is dropped behind its executor's end leaks its task.
+    pub(crate) fn forget(&self) {
+        self.waiter.take();
+    }
+
     /// Waits until it is raised. Always yields, so that a waiter that raises it itself starves
     /// nobody.
     pub(crate) async fn wait(&self) {

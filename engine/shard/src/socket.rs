@@ -150,9 +150,18 @@ pub(crate) fn accept_waiting(
     outcome
 }
 
+/// Whether the process, or the machine, is out of descriptors or memory.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errors = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+    errors.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
 /// Sets what a broadcast socket needs; a failure leaves the default, which works.
 pub(crate) fn prepare(fd: RawFd, config: &SocketConfig) {
     let fd = borrow(&fd);
+    // glommio's accept leaves it out.
+    let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
     let socket = SockRef::from(&fd);
     let _ = socket.set_tcp_nodelay(true);
     if config.send_buffer_bytes > 0 {

@@ -56,9 +56,10 @@ pub(crate) struct ShardStats {
 pub struct Stats {
     /// Open WebSocket connections, now.
     pub connections: u64,
-    /// TCP connections accepted.
+    /// TCP connections accepted and given a place.
     pub accepted: u64,
-    /// Requests that were not upgraded: pages, rejections and malformed ones.
+    /// Requests that were not upgraded: pages, rejections, malformed and slow ones, and those for
+    /// which a shard had no place.
     pub refused: u64,
     /// Messages that came in.
     pub messages_in: u64,

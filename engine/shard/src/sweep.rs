@@ -4,12 +4,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use corecast_hub::Flush;
 use corecast_hub::session::{ClosedBy, Due, Phase};
+use corecast_hub::{Flush, Hub};
 use corecast_wire::Frame;
 
 use crate::handler::Handler;
-use crate::shard::Shard;
+use crate::shard::{Shard, Slot};
 
 /// The time between two looks.
 const TICK: Duration = Duration::from_millis(50);
@@ -38,14 +38,21 @@ fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &F
     let now = shard.clock.now();
     let mut slots = shard.slots.borrow_mut();
     let mut hub = shard.hub.borrow_mut();
+    let leaving = shard.leaving.get().is_some();
     for index in range {
         let Some(Some(slot)) = slots.get_mut(index) else { continue };
         if slot.session.phase() == Phase::Open {
             // What is closed for its age or its stall is noted with the other slow ones.
             hub.expire(slot.conn, now);
         }
+        if slot.blocked {
+            // It waits for room in its socket, or for memory, of which nobody tells.
+            slot.wake();
+        }
         match slot.session.poll_timeout(&shard.sessions, now) {
             None => {}
+            // Within a shutdown, what is queued has until the shutdown's deadline.
+            Some(Due::Abort(_)) if leaving && is_flushing(&hub, slot) => {}
             Some(Due::Ping) => {
                 hub.ping(slot.conn, ping.clone());
             }
@@ -60,4 +67,10 @@ fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &F
             }
         }
     }
+}
+
+/// Whether something is still queued in front of the Close.
+fn is_flushing<D>(hub: &Hub, slot: &Slot<D>) -> bool {
+    matches!(slot.session.phase(), Phase::Closing | Phase::Replying)
+        && hub.outbox(slot.conn).is_some_and(|outbox| !outbox.is_empty())
 }

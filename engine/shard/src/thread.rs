@@ -9,31 +9,25 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use corecast_hub::session::ClosedBy;
-use corecast_hub::{Hub, HubConfig, Timestamp};
-use corecast_wire::CloseCode;
+use corecast_hub::{Hub, HubConfig};
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Outcome;
 use crate::error::{ShardPanic, StartError};
-use crate::flush::Flusher;
 use crate::handler::Handler;
 use crate::mesh::{Mailbox, Mesh};
 use crate::pages::Pages;
 use crate::shard::Shard;
 use crate::stats::ShardStats;
-use crate::{ShardId, accept, courier, pace, setup, socket, sweep};
+use crate::{ShardId, life, setup, socket};
 
 /// Entries of the executor's rings: as many sockets may wait for readiness before it submits early.
 const RING_DEPTH: usize = 1_024;
 
 /// How long the shard's other threads get to drain when one has panicked.
 const DRAIN_AFTER_PANIC: Duration = Duration::from_secs(5);
-
-/// How long aborted tasks get to notice.
-const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 /// What a shard's thread starts from.
 pub(crate) struct Seed {
@@ -49,7 +43,7 @@ pub(crate) struct Seed {
     pub(crate) outcome: Arc<Outcome>,
 }
 
-type Started = Sender<Result<(), StartError>>;
+pub(crate) type Started = Sender<Result<(), StartError>>;
 
 /// Starts the thread. It reports once: that it runs, or why it does not.
 pub(crate) fn spawn<H: Handler, F>(
@@ -61,50 +55,84 @@ where
     F: Fn(ShardId) -> H + Send + Sync + 'static,
 {
     let id = seed.id;
-    let outcome = Arc::clone(&seed.outcome);
     std::thread::Builder::new()
         .name(format!("corecast-{}", id.0))
         .spawn(move || run(seed, &*factory, started))
-        .map_err(|error| {
-            outcome.shard_ended(None);
-            StartError::Shard { shard: id, problem: error.to_string() }
-        })
+        .map_err(|error| StartError::Shard { shard: id, problem: error.to_string() })
 }
 
 fn run<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H, started: Started) {
     let (id, clock) = (seed.id, seed.clock);
     let (mesh, outcome) = (Arc::clone(&seed.mesh), Arc::clone(&seed.outcome));
+    mask_sigpipe();
     let made = catch_unwind(AssertUnwindSafe(|| make(seed, factory)));
-    let (executor, shard, listener, mailbox) = match made {
-        Ok(Ok(made)) => made,
-        Ok(Err(problem)) => {
-            let _ = started.send(Err(StartError::Shard { shard: id, problem }));
-            return outcome.shard_ended(None);
+    let problem = match made {
+        Ok(Ok(made)) => {
+            let panic = made.run(&mesh, started).map(|message| {
+                tracing::error!(shard = id.0, message, "a shard panicked: draining the others");
+                mesh.leave(clock.now().after(DRAIN_AFTER_PANIC));
+                ShardPanic { shard: id, message }
+            });
+            return outcome.shard_ended(panic);
         }
-        Err(panic) => {
-            let problem = format!("panicked at its start: {}", message_of(&*panic));
-            let _ = started.send(Err(StartError::Shard { shard: id, problem }));
-            return outcome.shard_ended(None);
-        }
+        Ok(Err(problem)) => problem,
+        Err(panic) => format!("panicked at its start: {}", message_of(&*panic)),
     };
-    let ran = catch_unwind(AssertUnwindSafe(|| {
-        executor.run(live(Rc::clone(&shard), listener, mailbox, started));
-    }));
-    let Err(panic) = ran else {
-        drop(shard);
-        drop(executor);
-        return outcome.shard_ended(None);
-    };
-    let message = message_of(&*panic);
-    tracing::error!(shard = id.0, message, "a shard's loop panicked: draining the others");
-    disconnect_all(&shard);
-    // Torn state: neither is dropped.
-    std::mem::forget((shard, executor));
-    mesh.leave(clock.now().after(DRAIN_AFTER_PANIC));
-    outcome.shard_ended(Some(ShardPanic { shard: id, message }));
+    let _ = started.send(Err(StartError::Shard { shard: id, problem }));
+    outcome.shard_ended(None);
 }
 
-type Made<H> = (LocalExecutor, Rc<Shard<H>>, socket2::Socket, Mailbox);
+/// What a shard runs with.
+struct Made<H: Handler> {
+    executor: LocalExecutor,
+    shard: Rc<Shard<H>>,
+    listener: socket2::Socket,
+    mailbox: Mailbox,
+}
+
+impl<H: Handler> Made<H> {
+    /// Runs the shard to its end. Returns the message of the panic that ended it, if one did.
+    fn run(self, mesh: &Mesh, started: Started) -> Option<String> {
+        let Self { executor, shard, listener, mailbox } = self;
+        // To end the listener with when its task cannot: one that stays in its SO_REUSEPORT group
+        // gets its share of the connections, and nobody accepts them.
+        let spare = listener.try_clone();
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            executor.run(life::live(Rc::clone(&shard), listener, mailbox, started));
+        }));
+        if let Ok(spare) = spare {
+            let _ = spare.shutdown(Shutdown::Both);
+        }
+        mesh.close_inbox(shard.id);
+        match ran {
+            Ok(()) => {
+                // What the embedder keeps in its handler may panic when it is dropped.
+                let ended = catch_unwind(AssertUnwindSafe(|| drop((shard, executor))));
+                ended.err().map(|panic| message_of(&*panic))
+            }
+            Err(panic) => {
+                disconnect_all(&shard);
+                // Torn state: neither is dropped.
+                std::mem::forget((shard, executor));
+                Some(message_of(&*panic))
+            }
+        }
+    }
+}
+
+/// A write to a connection that the peer has reset must be an error, also in a process that has
+/// given SIGPIPE its default back, which ends it.
+#[expect(clippy::multiple_unsafe_ops_per_block, reason = "three calls on one set are one step")]
+fn mask_sigpipe() {
+    // SAFETY: the set lives on this stack frame and is initialised by sigemptyset before it is
+    // read; the mask is that of this thread, which is ours.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGPIPE);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
 
 fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H>, String> {
     let executor = LocalExecutorBuilder::new(Placement::Fixed(seed.cpu))
@@ -132,58 +160,8 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         hub,
         handler,
     );
-    Ok((executor, Rc::new(shard), seed.listener, seed.mailbox))
-}
-
-/// The life of a shard: its tasks run until it is told to leave.
-async fn live<H: Handler>(
-    shard: Rc<Shard<H>>,
-    listener: socket2::Socket,
-    mailbox: Mailbox,
-    started: Started,
-) {
-    let flusher = Flusher::new(&shard);
-    let accept =
-        glommio::spawn_local(accept::run(Rc::clone(&shard), socket::to_listener(listener)));
-    let tasks = [
-        glommio::spawn_local(flusher.run(Rc::clone(&shard))),
-        glommio::spawn_local(sweep::run(Rc::clone(&shard))),
-        glommio::spawn_local(pace::run(Rc::clone(&shard))),
-        glommio::spawn_local(pace::run_rounds(Rc::clone(&shard))),
-        glommio::spawn_local(courier::run(Rc::clone(&shard), mailbox)),
-    ];
-    let _ = started.send(Ok(()));
-    drop(started);
-    shard.left.wait().await;
-    accept.cancel().await;
-    close_all(&shard);
-    let deadline = shard.leaving.get().unwrap_or_default();
-    wait_empty(&shard, deadline).await;
-    abort_all(&shard);
-    wait_empty(&shard, shard.clock.now().after(ABORT_GRACE)).await;
-    for task in tasks {
-        task.cancel().await;
-    }
-}
-
-async fn wait_empty<H: Handler>(shard: &Shard<H>, deadline: Timestamp) {
-    while shard.live.get() > 0 && shard.clock.now() < deadline {
-        glommio::timer::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn close_all<H: Handler>(shard: &Shard<H>) {
-    for conn in shard.connections() {
-        shard.close(conn, ClosedBy::Shutdown, CloseCode::GOING_AWAY, "the server is going away");
-    }
-    shard.settle();
-}
-
-fn abort_all<H: Handler>(shard: &Shard<H>) {
-    for slot in shard.slots.borrow_mut().iter_mut().flatten() {
-        slot.session.lost(ClosedBy::Shutdown, "the shutdown's deadline passed");
-        slot.abort();
-    }
+    let (listener, mailbox) = (seed.listener, seed.mailbox);
+    Ok(Made { executor, shard: Rc::new(shard), listener, mailbox })
 }
 
 /// A shard that died lets its peers know by ending their connections.

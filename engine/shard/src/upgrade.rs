@@ -187,7 +187,9 @@ fn try_answer<H: Handler>(
 ) -> Result<Answer<H::Data>, HandshakeError> {
     let request = Request::parse(head)?;
     if !request.is_upgrade() {
-        return Ok(Answer::Refuse(shard.pages.answer(request.method, request.path())));
+        // Which paths are WebSocket paths is said by a closure of the embedder's.
+        let page = shard.guard(peer, || shard.pages.answer(request.method, request.path()));
+        return Ok(Answer::Refuse(page.unwrap_or_else(|Panicked| plain(500, "internal error"))));
     }
     let upgrade = Upgrade::parse(request)?;
     Ok(match shard.call(conn, peer, |handler, _| handler.on_upgrade(&upgrade)) {

@@ -1,13 +1,12 @@
 //! How much may be pending between the publishers and the sockets, and who waits for room.
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
 
+use crate::PublishError;
 use crate::config::{MeshConfig, OutboxConfig};
-use crate::lock::Lock;
+use crate::waiters::Waiters;
 
 /// The engine-wide account of publications that are accepted and not yet queued on every shard.
 ///
@@ -62,14 +61,21 @@ impl Admission {
         })
     }
 
-    /// A place for `bytes`, or `None` when the mesh is full.
-    pub(crate) fn admit(self: &Arc<Self>, bytes: usize) -> Option<Ticket> {
+    /// A place for `bytes`.
+    ///
+    /// # Errors
+    /// When the mesh is full, for now or for a frame of that size.
+    pub(crate) fn admit(self: &Arc<Self>, bytes: usize) -> Result<Ticket, PublishError> {
+        let bytes_max = self.limits.pending_bytes_max;
+        if bytes > bytes_max {
+            return Err(PublishError::TooLarge { bytes, bytes_max });
+        }
         let ticket = Ticket { admission: Arc::clone(self), bytes };
         let before = self.pending.fetch_add(1, Ordering::SeqCst);
         let bytes_before = self.pending_bytes.fetch_add(bytes, Ordering::SeqCst);
         let fits = before < self.limits.pending_publishes_max
             && bytes_before.saturating_add(bytes) <= self.limits.pending_bytes_max;
-        fits.then_some(ticket)
+        if fits { Ok(ticket) } else { Err(PublishError::Full) }
     }
 
     /// Whether at most half of what may be pending is: with less, who reads is held back.
@@ -99,8 +105,9 @@ impl Admission {
         self.stopped.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn wait(self: &Arc<Self>, want: Want) -> Waiting {
-        Waiting { admission: Arc::clone(self), want }
+    /// Waits until the mesh has room, and where asked every lossless outbox too.
+    pub(crate) fn wait(&self, want: Want) -> impl Future<Output = ()> + '_ {
+        self.waiters(want).until(move || self.holds(want).then_some(()))
     }
 
     fn holds(&self, want: Want) -> bool {
@@ -136,53 +143,9 @@ impl Drop for Ticket {
         admission.pending.fetch_sub(1, Ordering::SeqCst);
         for want in [Want::Room, Want::Ready] {
             let waiters = admission.waiters(want);
-            if waiters.present.load(Ordering::SeqCst) && admission.holds(want) {
+            if waiters.is_present() && admission.holds(want) {
                 waiters.wake();
             }
-        }
-    }
-}
-
-/// Waits until the mesh has room, and where asked every lossless outbox too.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    admission: Arc<Admission>,
-    want: Want,
-}
-
-impl Future for Waiting {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.admission.holds(self.want) {
-            return Poll::Ready(());
-        }
-        self.admission.waiters(self.want).add(cx.waker());
-        // What changed before it saw us wait is seen here.
-        if self.admission.holds(self.want) { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-/// Who waits, and a flag that spares others the lock while nobody does.
-#[derive(Debug, Default)]
-struct Waiters {
-    present: AtomicBool,
-    wakers: Lock<Vec<Waker>>,
-}
-
-impl Waiters {
-    fn add(&self, waker: &Waker) {
-        let mut wakers = self.wakers.lock();
-        if !wakers.iter().any(|present| present.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
-        self.present.store(true, Ordering::SeqCst);
-    }
-
-    fn wake(&self) {
-        if self.present.swap(false, Ordering::SeqCst) {
-            let mut wakers = self.wakers.lock();
-            wakers.drain(..).for_each(Waker::wake);
         }
     }
 }

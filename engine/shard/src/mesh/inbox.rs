@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::Job;
 use crate::lock::Lock;
@@ -13,65 +13,77 @@ use crate::lock::Lock;
 #[derive(Clone, Debug)]
 pub(crate) struct Inbox {
     sender: Sender<Job>,
+    /// To empty the channel when its shard has ended: a bounded channel keeps what is in it for as
+    /// long as there are senders, and with it places in the mesh and reports that somebody awaits.
+    leftover: Receiver<Job>,
     signal: Arc<Signal>,
 }
 
 /// The receiving side, owned by the shard's mesh task.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    receiver: Receiver<Job>,
-    signal: Arc<Signal>,
+    inbox: Inbox,
 }
 
 /// Whether the receiver waits, and how to wake it.
 #[derive(Debug, Default)]
 struct Signal {
     waiting: AtomicBool,
+    closed: AtomicBool,
     waker: Lock<Option<Waker>>,
 }
 
 /// An inbox for `capacity` jobs.
 pub(crate) fn mailbox(capacity: usize) -> (Inbox, Mailbox) {
-    let (sender, receiver) = bounded(capacity);
-    let signal = Arc::new(Signal::default());
-    (Inbox { sender, signal: Arc::clone(&signal) }, Mailbox { receiver, signal })
+    let (sender, leftover) = bounded(capacity);
+    let inbox = Inbox { sender, leftover, signal: Arc::default() };
+    (inbox.clone(), Mailbox { inbox })
 }
 
 impl Inbox {
     /// Puts a job in. False when the inbox is full or the shard is gone.
     pub(crate) fn post(&self, job: Job) -> bool {
-        let posted = match self.sender.try_send(job) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        };
+        if self.signal.closed.load(Ordering::SeqCst) || self.sender.try_send(job).is_err() {
+            return false;
+        }
+        // One that came in while it was being closed is taken out by one of the two.
+        if self.signal.closed.load(Ordering::SeqCst) {
+            self.close();
+            return false;
+        }
         self.signal.wake();
-        posted
+        true
+    }
+
+    /// The shard has ended: nothing is taken in any more, and what is in there is dropped.
+    pub(crate) fn close(&self) {
+        self.signal.closed.store(true, Ordering::SeqCst);
+        while self.leftover.try_recv().is_ok() {}
     }
 }
 
 impl Mailbox {
     /// The next job, or `None` when there is none: then `waker` is woken by the next one.
     pub(crate) fn take(&self, waker: &Waker) -> Option<Job> {
-        if let Ok(job) = self.receiver.try_recv() {
+        let Inbox { leftover, signal, .. } = &self.inbox;
+        if let Ok(job) = leftover.try_recv() {
             return Some(job);
         }
-        self.signal.wait(waker);
+        signal.wait(waker);
         // A job that came between the two looks did not see us waiting.
-        match self.receiver.try_recv() {
-            Ok(job) => {
-                self.signal.waiting.store(false, Ordering::SeqCst);
-                Some(job)
-            }
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        let job = leftover.try_recv().ok();
+        if job.is_some() {
+            signal.waiting.store(false, Ordering::SeqCst);
         }
+        job
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        // The waker belongs to this thread's executor: it must not be the other threads that drop
-        // it.
-        self.signal.waker.lock().take();
+        self.inbox.close();
+        // The waker belongs to this thread's executor: others must not be those that drop it.
+        self.inbox.signal.waker.lock().take();
     }
 }
 

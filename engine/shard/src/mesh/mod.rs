@@ -66,8 +66,16 @@ impl Mesh {
         ShardId(u16::try_from(slot).unwrap_or_else(|_| unreachable!("fewer than 65,536 shards")))
     }
 
+    /// A shard has ended: nothing is posted to it any more, and what was is dropped.
+    pub(crate) fn close_inbox(&self, shard: ShardId) {
+        if let Some(inbox) = self.inboxes.get(usize::from(shard.0)) {
+            inbox.close();
+        }
+    }
+
+    /// Puts a job into a shard's inbox. False when it is full, or there is no such shard any more.
     #[inline]
-    pub(crate) fn inbox(&self, shard: ShardId) -> &Inbox {
-        &self.inboxes[usize::from(shard.0)]
+    pub(crate) fn post(&self, shard: ShardId, job: Job) -> bool {
+        self.inboxes.get(usize::from(shard.0)).is_some_and(|inbox| inbox.post(job))
     }
 }

@@ -1,0 +1,87 @@
+//! The life of a shard on its thread: its tasks, and the order in which it leaves.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use corecast_hub::Timestamp;
+use corecast_hub::session::ClosedBy;
+use corecast_wire::CloseCode;
+
+use crate::flush::Flusher;
+use crate::handler::Handler;
+use crate::mesh::Mailbox;
+use crate::shard::Shard;
+use crate::thread::Started;
+use crate::{accept, courier, pace, socket, sweep};
+
+/// Time without one of them going after which aborted connections are given up.
+const ABORT_GRACE: Duration = Duration::from_secs(1);
+
+/// Time between two looks at how many connections are left.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The life of a shard: its tasks run until it is told to leave.
+pub(crate) async fn live<H: Handler>(
+    shard: Rc<Shard<H>>,
+    listener: socket2::Socket,
+    mailbox: Mailbox,
+    started: Started,
+) {
+    let flusher = Flusher::new(&shard);
+    let accept =
+        glommio::spawn_local(accept::run(Rc::clone(&shard), socket::to_listener(listener)));
+    let tasks = [
+        glommio::spawn_local(flusher.run(Rc::clone(&shard))),
+        glommio::spawn_local(sweep::run(Rc::clone(&shard))),
+        glommio::spawn_local(pace::run(Rc::clone(&shard))),
+        glommio::spawn_local(pace::run_rounds(Rc::clone(&shard))),
+        glommio::spawn_local(courier::run(Rc::clone(&shard), mailbox)),
+    ];
+    let _ = started.send(Ok(()));
+    drop(started);
+    shard.left.wait().await;
+    accept.cancel().await;
+    close_all(&shard);
+    wait_until_deadline(&shard).await;
+    abort_all(&shard);
+    wait_while_they_go(&shard).await;
+    for task in tasks {
+        task.cancel().await;
+    }
+    shard.flush.forget();
+    shard.holding_back.forget();
+    shard.left.forget();
+}
+
+/// Waits for the last connection to go, at most until the deadline, which may yet be brought forward.
+async fn wait_until_deadline<H: Handler>(shard: &Shard<H>) {
+    let passed = |deadline: Option<Timestamp>| deadline.is_none_or(|at| at <= shard.clock.now());
+    while shard.live.get() > 0 && !passed(shard.leaving.get()) {
+        glommio::timer::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Waits for aborted connections, as long as they go on going.
+async fn wait_while_they_go<H: Handler>(shard: &Shard<H>) {
+    let (mut live, mut since) = (shard.live.get(), shard.clock.now());
+    while live > 0 && shard.clock.now().since(since) < ABORT_GRACE {
+        glommio::timer::sleep(LOOK_EVERY).await;
+        if shard.live.get() < live {
+            (live, since) = (shard.live.get(), shard.clock.now());
+        }
+    }
+}
+
+fn close_all<H: Handler>(shard: &Shard<H>) {
+    for conn in shard.connections() {
+        shard.close(conn, ClosedBy::Shutdown, CloseCode::GOING_AWAY, "the server is going away");
+    }
+    shard.settle();
+}
+
+fn abort_all<H: Handler>(shard: &Shard<H>) {
+    for slot in shard.slots.borrow_mut().iter_mut().flatten() {
+        slot.session.lost(ClosedBy::Shutdown, "the shutdown's deadline passed");
+        slot.abort();
+    }
+}
