@@ -14,8 +14,8 @@ use crate::connection::Connection;
 use crate::handler::Handler;
 use crate::limits::{ACCEPTS_PER_TURN_MAX, REFUSALS_PER_TURN_MAX};
 use crate::shard::Shard;
-use crate::socket;
 use crate::socket::Listener;
+use crate::{pace, socket};
 
 /// How long the listener rests when the process is out of descriptors or memory.
 const REST: Duration = Duration::from_millis(100);
@@ -42,8 +42,9 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Listener) {
             Err(error) => Err(error.into()),
         };
         match outcome {
-            // glommio's accept takes what waits without a pause: others want their turn.
-            Ok(()) => futures_lite::future::yield_now().await,
+            // glommio's accept takes what waits without a pause: others want their turn, and the
+            // executor a look at its rings.
+            Ok(()) => pace::pause().await,
             Err(error) if socket::is_exhaustion(&error) => {
                 shard.stats.accept_errors.add(1);
                 tracing::warn!(shard = shard.id.0, %error, "cannot accept: refusing who waits");

@@ -51,6 +51,8 @@ pub(crate) async fn live<H: Handler>(
     shard.flush.forget();
     shard.holding_back.forget();
     shard.left.forget();
+    shard.round.forget();
+    shard.next_round.take();
 }
 
 /// Waits for the last connection to go, at most until the deadline, which may yet be brought forward.

@@ -81,6 +81,11 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
     }
 }
 
+/// Lets all others have their turn, those included whose bytes are only just coming in.
+pub(crate) async fn pause() {
+    glommio::timer::sleep(ROUND).await;
+}
+
 /// Wakes a task that has more to do when all others had their turn, those included whose bytes are
 /// only just coming in.
 pub(crate) fn next_round<H: Handler>(shard: &Shard<H>, task: &Waker) {
@@ -92,7 +97,7 @@ pub(crate) fn next_round<H: Handler>(shard: &Shard<H>, task: &Waker) {
 pub(crate) async fn run_rounds<H: Handler>(shard: Rc<Shard<H>>) {
     loop {
         shard.round.wait().await;
-        glommio::timer::sleep(ROUND).await;
+        pause().await;
         let tasks = shard.next_round.take();
         tasks.into_iter().for_each(Waker::wake);
     }
