@@ -143,8 +143,8 @@ pub struct FlushConfig {
     pub batch_max: usize,
     /// Up to so many sockets are written to directly.
     pub direct_max: usize,
-    /// How long frames may pile up before they are written, in microseconds, at most 100,000: later,
-    /// but many in one write. 0: not at all.
+    /// How long frames may pile up before they are written, in microseconds, at most 100,000:
+    /// later, but many in one write. 0: not at all.
     pub window_us: u64,
     /// Whether the window is kept only while writing takes more than half of the shard's time.
     pub window_under_load: bool,

@@ -12,7 +12,8 @@ use crate::Context;
 /// is one thread.
 ///
 /// A panic in a call closes that connection with 1011 and nothing else; the handler stays in use,
-/// so it must not leave its own state torn. Dropping the data must not panic: that ends the process.
+/// so it must not leave its own state torn. Dropping the data must not panic: that ends the
+/// process.
 pub trait Handler: 'static {
     /// What the service keeps for each connection.
     type Data: 'static;
