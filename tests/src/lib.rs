@@ -14,8 +14,22 @@
 
 #![forbid(unsafe_code)]
 
+use eyre::{Result, bail};
+
 pub mod control;
 pub mod raw;
 pub mod recording;
 pub mod server;
 pub mod siege;
+
+/// What a test says when this machine cannot do what it needs.
+///
+/// # Errors
+/// With `CI` set, where nothing may be skipped.
+pub fn skip(reason: &str) -> Result<()> {
+    if std::env::var_os("CI").is_some() {
+        bail!("in CI nothing may be skipped: {reason}");
+    }
+    eprintln!("skipped: {reason}");
+    Ok(())
+}

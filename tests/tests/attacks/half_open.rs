@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use corecast_tests::raw::{RawClient, frame};
 use corecast_tests::server::{TestServer, launch};
 use corecast_tests::siege::{KEPT_BYTES_MAX, Siege};
+use corecast_tests::skip;
 use eyre::{Result, WrapErr, ensure, eyre};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -19,7 +20,7 @@ const CLIENTS: usize = 20;
 
 #[test]
 fn half_open_connections_are_gone_after_ping_and_pong() -> Result<()> {
-    let Some(networks) = Networks::make("idle") else { return Ok(()) };
+    let Some(networks) = Networks::make("idle")? else { return Ok(()) };
     let (siege, clients) = networks.siege("/ws/quiet")?;
     networks.pull_the_cable()?;
     expect_gone(&siege, Duration::from_secs(2))?;
@@ -30,7 +31,7 @@ fn half_open_connections_are_gone_after_ping_and_pong() -> Result<()> {
 
 #[test]
 fn half_open_subscribers_are_gone_although_data_waits_for_them() -> Result<()> {
-    let Some(networks) = Networks::make("busy") else { return Ok(()) };
+    let Some(networks) = Networks::make("busy")? else { return Ok(()) };
     let (siege, clients) = networks.siege("/ws/busy")?;
     let mut publisher = RawClient::open(siege.address(), "/ws/busy")?;
     networks.pull_the_cable()?;
@@ -68,16 +69,16 @@ struct Networks {
 }
 
 impl Networks {
-    /// None, with the reason printed, where this user or kernel cannot make them.
-    fn make(name: &str) -> Option<Self> {
+    /// None where this user or kernel cannot make them.
+    fn make(name: &str) -> Result<Option<Self>> {
         let id = std::process::id();
         let (server, clients) = (format!("cc-{name}-{id}-s"), format!("cc-{name}-{id}-c"));
         let this = Self { server, clients };
         match this.wire_up() {
-            Ok(()) => Some(this),
+            Ok(()) => Ok(Some(this)),
             Err(error) => {
-                println!("skipped: no network namespaces here (they need root): {error:#}");
-                None
+                let reason = format!("no network namespaces here (they need root): {error:#}");
+                skip(&reason).map(|()| None)
             }
         }
     }

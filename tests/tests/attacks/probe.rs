@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use corecast_tests::server::{TestServer, launch};
+use corecast_tests::skip;
 use eyre::{Result, ensure};
 
 /// A start is refused before anything has been begun.
@@ -42,8 +43,7 @@ fn rings_that_do_not_fit_the_memlock_limit_are_told_before_the_executor_panics()
         "--",
     ];
     if !Command::new(wrapper[0]).args(&wrapper[1..]).arg("true").status()?.success() {
-        println!("skipped: only root can become another user");
-        return Ok(());
+        return skip("only root can become another user");
     }
     let launch = launch()?.args(SERVE).wrapped_by(wrapper);
     match launch.start() {
@@ -85,8 +85,7 @@ fn seccomp_and_sysctl_are_told_apart() -> Result<()> {
         );
         let outer = ["unshare", "--mount", "sh", "-c", &mount];
         if !Command::new(outer[0]).args(&outer[1..]).arg("true").status()?.success() {
-            println!("skipped: no mount namespaces here (they need root)");
-            break;
+            return skip("no mount namespaces here (they need root)");
         }
         let blocked = without_io_uring(1);
         let said = refused(&[&outer[..], &["python3", "-c", &blocked][..]].concat())?;
