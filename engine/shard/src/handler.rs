@@ -41,8 +41,8 @@ pub trait Handler: 'static {
     }
 
     /// The connection is over: called exactly once for each `on_open`, with who ended it and why;
-    /// only a shard that dies of a panic calls nothing any more. The connection has left its topics;
-    /// what is published here reaches others.
+    /// only a shard that dies of a panic calls nothing any more. The connection has left its
+    /// topics; what is published here reaches others.
     fn on_close(&mut self, data: Self::Data, closed: &Closed, context: &mut Context<'_>) {
         let _ = (data, closed, context);
     }

@@ -55,7 +55,8 @@ pub(crate) async fn live<H: Handler>(
     shard.next_round.take();
 }
 
-/// Waits for the last connection to go, at most until the deadline, which may yet be brought forward.
+/// Waits for the last connection to go, at most until the deadline, which may yet be brought
+/// forward.
 async fn wait_until_deadline<H: Handler>(shard: &Shard<H>) {
     let passed = |deadline: Option<Timestamp>| deadline.is_none_or(|at| at <= shard.clock.now());
     while shard.live.get() > 0 && !passed(shard.leaving.get()) {

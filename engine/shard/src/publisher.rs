@@ -20,9 +20,9 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes a frame to all subscribers of a topic. What one thread publishes through publishers
-    /// arrives in its order; a handler's [`Context::publish`](crate::Context::publish) takes a
-    /// shorter way and may overtake it.
+    /// Publishes a frame to all subscribers of a topic. What one thread publishes through
+    /// publishers arrives in its order; a handler's [`Context::publish`](crate::Context::publish)
+    /// takes a shorter way and may overtake it.
     ///
     /// # Errors
     /// [`PublishError::Full`] when too much is pending: nothing was delivered, try again after
