@@ -18,4 +18,5 @@ mod shutdown;
 mod slow_readers;
 mod smuggling;
 mod starts;
+mod storm;
 mod tables;
