@@ -29,14 +29,18 @@
 #![forbid(unsafe_code)]
 
 pub mod chunks;
+mod codec;
 mod config;
 mod control;
+mod encoding;
 mod expire;
 mod frame;
 mod hub;
 mod id;
 mod ledger;
 pub mod limits;
+mod message;
+mod namespace;
 mod outbox;
 mod policy;
 mod publish;
@@ -49,11 +53,15 @@ mod slow;
 mod subscribe;
 mod topic;
 
+pub use codec::{Announcement, Codec, RawCodec, StreamRef, StreamState, json_array};
 pub use config::{HubConfig, OutboxLimits, json_gap_notice};
 pub use control::Flush;
+pub use encoding::{Encoding, Frames, Wanted};
 pub use frame::SharedFrame;
 pub use hub::Hub;
 pub use id::{ConnId, Timestamp, TopicId};
+pub use message::{Member, Message, Now, Update, UpdateKind};
+pub use namespace::{Namespace, NamespaceError, Namespaces, Payload, PublishRight, SnapshotKind};
 pub use outbox::Outbox;
 pub use outbox::drain::Sent;
 pub use policy::{Overflow, Policy, PolicyError};

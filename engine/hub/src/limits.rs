@@ -35,6 +35,22 @@ pub const SUBSCRIPTIONS_MAX: usize = 3_000;
 pub const KEYS_MAX: usize = 65_536;
 /// Bytes of one key. A frame with a longer key replaces none and is replaced by none.
 pub const KEY_BYTES_MAX: usize = 255;
+/// Namespaces of one engine.
+pub const NAMESPACES_MAX: usize = 1_024;
+/// The largest `history_entries` that can be configured.
+pub const HISTORY_ENTRIES_MAX: u32 = 1 << 20;
+/// The largest `history_bytes` that can be configured.
+pub const HISTORY_BYTES_MAX: usize = 1 << 30;
+/// Members of a topic with presence by default.
+pub const PRESENCE_MAX: u32 = 10_000;
+/// The smallest interval of a conflated variant by default, in milliseconds.
+pub const INTERVAL_MIN_MS: u32 = 10;
+/// The longest interval of a conflated variant, in milliseconds.
+pub const INTERVAL_MAX_MS: u32 = 60_000;
+/// Conflated variants of one topic at a time, by default.
+pub const VARIANTS_MAX: u16 = 8;
+/// Bytes of one message's payloads and key by default.
+pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Rules of one hub.
 pub const RULES_MAX: usize = 4_096;
 
