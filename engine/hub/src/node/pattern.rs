@@ -1,0 +1,134 @@
+//! Patterns: all homes are asked, and each begins with its own answer.
+
+use super::attach::stream;
+use super::job::{Address, Job, Matched, PatternAttach, Ticket};
+use super::{Event, Held, Mesh, Node, Turn};
+use crate::encoding::Encoding;
+use crate::home::{AttachError, PatternRequest};
+use crate::id::ConnId;
+use crate::policy::Policy;
+use crate::rules::Pattern;
+
+/// A pattern that a connection asks for.
+#[derive(Debug, Clone)]
+pub struct PatternWish<'a> {
+    /// The connection's public id.
+    pub client: &'a str,
+    /// Which topics.
+    pub pattern: &'a Pattern,
+    /// Their variants of so many milliseconds, 0 for themselves.
+    pub interval_ms: u32,
+    /// The policy, none for that of each topic.
+    pub policy: Option<Policy>,
+    /// The form in which the connection gets them.
+    pub encoding: Encoding,
+}
+
+impl<T: Ticket> Node<T> {
+    /// Subscribes a connection to all topics that match, those made later included. Each is
+    /// announced to the connection before its first message.
+    ///
+    /// # Errors
+    /// When the mesh is full, or the connection has as many patterns as it may.
+    pub fn attach_pattern<M: Mesh<T>>(
+        &mut self,
+        conn: ConnId,
+        wish: &PatternWish<'_>,
+        turn: &mut Turn<'_, M>,
+    ) -> Result<(), AttachError> {
+        let PatternWish { client, pattern, interval_ms, policy, encoding } = *wish;
+        let held = self.peers.get(&conn.index).map_or(0, |peer| peer.patterns.len());
+        if held >= crate::limits::PATTERNS_MAX {
+            return Err(AttachError::PatternsFull);
+        }
+        let others: Vec<_> = self.others().collect();
+        let tickets: Vec<_> = others.iter().map_while(|_| turn.mesh.ticket(0)).collect();
+        let own = if self.leaves.is_empty() { turn.mesh.ticket(0) } else { None };
+        let Some(own) = own.filter(|_| tickets.len() == others.len()) else {
+            return Err(AttachError::Busy);
+        };
+        let peer = self.peer(conn, client);
+        let same = |held: &Held| held.pattern == *pattern && held.interval_ms == interval_ms;
+        peer.patterns.retain(|held| !same(held));
+        peer.patterns.push(Held { pattern: pattern.clone(), interval_ms, policy, encoding });
+        let from = Address { shard: self.shard, conn };
+        for (home, ticket) in others.into_iter().zip(tickets) {
+            let pattern = pattern.clone();
+            let wish = PatternAttach { from, pattern, interval_ms, encoding, ticket };
+            turn.mesh.post(home, Job::Pattern(Box::new(wish)));
+        }
+        let pattern = pattern.clone();
+        let wish = PatternAttach { from, pattern, interval_ms, encoding, ticket: own };
+        let matched = self.find_matching(wish, None, turn);
+        self.matched(matched, turn);
+        self.settle(turn);
+        Ok(())
+    }
+
+    /// This node is one of the homes that another's connection asks.
+    pub(super) fn pattern_for_another<M: Mesh<T>>(
+        &mut self,
+        wish: PatternAttach<T>,
+        turn: &mut Turn<'_, M>,
+    ) {
+        let to = wish.from.shard;
+        let matched = self.find_matching(wish, Some(to), turn);
+        turn.mesh.post(to, Job::Matched(Box::new(matched)));
+    }
+
+    fn find_matching<M: Mesh<T>>(
+        &mut self,
+        wish: PatternAttach<T>,
+        but: Option<u16>,
+        turn: &mut Turn<'_, M>,
+    ) -> Matched<T> {
+        let PatternAttach { from, pattern, interval_ms, encoding, ticket } = wish;
+        let wanted = turn.mesh.wanted();
+        let mut emissions = std::mem::take(&mut self.emissions);
+        let request = PatternRequest {
+            pattern: &pattern,
+            interval_ms,
+            encoding,
+            shard: from.shard,
+            limit: crate::limits::PATTERN_TOPICS_MAX,
+        };
+        let (attachments, cut) =
+            self.home.attach_matching(&request, wanted, turn.now, &mut emissions);
+        let (said, ticket) = self.say_also(emissions, ticket, but, turn);
+        let said = said.filter(|_| but.is_some());
+        let (home, to) = (self.shard, from.conn);
+        Matched { home, to, pattern, interval_ms, attachments, cut, said, _ticket: ticket }
+    }
+
+    /// A home has answered: from here on its topics come, those made later included.
+    pub(super) fn matched<M: Mesh<T>>(&mut self, matched: Matched<T>, turn: &mut Turn<'_, M>) {
+        let Matched { home, to, pattern, interval_ms, attachments, cut, said, _ticket } = matched;
+        if let Some(said) = said {
+            self.deliver(&said, turn);
+        }
+        let held = self.peers.get(&to.index).filter(|peer| peer.conn == to).and_then(|peer| {
+            let mut held = peer.patterns.iter();
+            held.find(|held| held.pattern == pattern && held.interval_ms == interval_ms)
+        });
+        // It may have been given up meanwhile.
+        let Some(&Held { policy, encoding, .. }) = held else { return };
+        let now = turn.now.mono;
+        let attached =
+            turn.hub.attach_pattern(to, home, &pattern, interval_ms, policy, encoding, now);
+        if attached.is_err() {
+            return;
+        }
+        for attachment in &attachments {
+            let policy = policy.unwrap_or(attachment.policy);
+            let stream = stream(attachment, home);
+            let (snapshot, missed) = (attachment.snapshot.clone(), &attachment.missed);
+            turn.hub.match_stream(
+                to, &pattern, interval_ms, &stream, policy, encoding, snapshot, missed, now,
+            );
+        }
+        if cut {
+            let pattern = pattern.as_str().into();
+            turn.events.push((to, Event::PatternCut { pattern }));
+        }
+    }
+}

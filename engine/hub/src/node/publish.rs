@@ -1,0 +1,161 @@
+//! From the publisher home, and from there to all nodes.
+
+use std::sync::Arc;
+
+use super::job::{Broadcast, Job, Origin, Refusal, Sent, Ticket, Unheard};
+use super::{Mesh, Node, Turn};
+use crate::frame::SharedFrames;
+use crate::home::{Emission, EmissionKind, UpdateError};
+use crate::id::Timestamp;
+use crate::message::UpdateKind;
+use crate::publish::Publication;
+
+/// What became of an update.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Updated {
+    /// This node is its home: its number. A snapshot has that of the last message.
+    Numbered(u64),
+    /// It is on its way home: an event will tell.
+    OnItsWay,
+    /// It was refused.
+    Refused(UpdateError),
+    /// Its home has ended.
+    Stopped,
+}
+
+impl<T: Ticket> Node<T> {
+    /// Publishes from this node. The origin gets an event unless this is the home.
+    pub fn update<M: Mesh<T>>(&mut self, sent: Sent<T>, turn: &mut Turn<'_, M>) -> Updated {
+        let home = turn.mesh.home(&sent.update.topic);
+        if home != self.shard {
+            let posted = turn.mesh.post(home, Job::Update(Box::new(sent)));
+            return if posted { Updated::OnItsWay } else { Updated::Stopped };
+        }
+        let updated = match self.number(sent, turn) {
+            Ok(seq) => Updated::Numbered(seq),
+            Err((error, _)) => Updated::Refused(error),
+        };
+        self.settle(turn);
+        updated
+    }
+
+    /// An update has come home from elsewhere.
+    pub(super) fn update_came_home<M: Mesh<T>>(
+        &mut self,
+        sent: Sent<T>,
+        turn: &mut Turn<'_, M>,
+    ) {
+        let origin = sent.origin;
+        let Err((error, ticket)) = self.number(sent, turn) else { return };
+        if let Some(origin) = origin {
+            let to = origin.address.shard;
+            let refusal = Refusal { origin, error, _ticket: ticket };
+            turn.mesh.post(to, Job::Refused(Box::new(refusal)));
+        }
+    }
+
+    fn number<M: Mesh<T>>(
+        &mut self,
+        sent: Sent<T>,
+        turn: &mut Turn<'_, M>,
+    ) -> Result<u64, (UpdateError, T)> {
+        let Sent { update, except, origin, published_at, ticket } = sent;
+        let wanted = turn.mesh.wanted();
+        let mut emissions = std::mem::take(&mut self.emissions);
+        let seq = match self.home.publish(&update, wanted, turn.now, &mut emissions) {
+            Ok(seq) => seq,
+            Err(error) => {
+                self.emissions = emissions;
+                ticket.refused(&error);
+                return Err((error, ticket));
+            }
+        };
+        ticket.sequenced(seq);
+        let told = if update.kind == UpdateKind::Snapshot { 0 } else { seq };
+        let mut broadcast = self.broadcast(emissions, published_at, Some(ticket));
+        broadcast.except = except;
+        broadcast.origin = origin.map(|origin| (origin, told));
+        self.say(broadcast, None, turn);
+        Ok(seq)
+    }
+
+    pub(super) fn broadcast(
+        &self,
+        emissions: Vec<Emission>,
+        published_at: Timestamp,
+        ticket: Option<T>,
+    ) -> Broadcast<T> {
+        let (home, except, origin) = (self.shard, None, None);
+        Broadcast { home, emissions, except, origin, published_at, ticket }
+    }
+
+    /// Tells all other nodes, but for one that is told otherwise, and queues here.
+    pub(super) fn say<M: Mesh<T>>(
+        &mut self,
+        broadcast: Broadcast<T>,
+        but: Option<u16>,
+        turn: &mut Turn<'_, M>,
+    ) -> Arc<Broadcast<T>> {
+        let broadcast = Arc::new(broadcast);
+        for shard in self.others().filter(|shard| Some(*shard) != but) {
+            turn.mesh.post(shard, Job::Broadcast(Arc::clone(&broadcast)));
+        }
+        self.deliver(&broadcast, turn);
+        broadcast
+    }
+
+    /// Queues what a home has said for the connections of this node.
+    pub(super) fn deliver<M: Mesh<T>>(
+        &mut self,
+        broadcast: &Broadcast<T>,
+        turn: &mut Turn<'_, M>,
+    ) {
+        if broadcast.home != self.shard
+            && let Some((Origin { address, token }, seq)) = broadcast.origin
+            && address.shard == self.shard
+        {
+            turn.events.push((address.conn, super::Event::Published { token, seq }));
+        }
+        let except = broadcast.except.filter(|address| address.shard == self.shard);
+        for emission in &broadcast.emissions {
+            let own = emission.interval_ms == 0 && emission.kind == EmissionKind::Message;
+            let frames = SharedFrames::new(&emission.frames, broadcast.published_at);
+            let publication = Publication {
+                topic: &emission.name,
+                sid: emission.sid,
+                home: broadcast.home,
+                interval_ms: emission.interval_ms,
+                payload: emission.payload,
+                seq: emission.seq,
+                frames: &frames,
+                key: emission.key.as_deref(),
+                except: except.filter(|_| own).map(|address| address.conn),
+            };
+            let report = turn.hub.publish(&publication, turn.now.mono);
+            if own && let Some(ticket) = &broadcast.ticket {
+                ticket.add(report);
+            }
+            if emission.interval_ms > 0 && turn.hub.subscribers(&emission.name) == 0 {
+                self.nobody_hears(broadcast.home, emission, turn);
+            }
+        }
+    }
+
+    /// Tells a variant's home that nobody here is subscribed. Where the mesh is full, the next
+    /// emission comes here in vain and it is told then.
+    fn nobody_hears<M: Mesh<T>>(
+        &mut self,
+        home: u16,
+        emission: &Emission,
+        turn: &mut Turn<'_, M>,
+    ) {
+        if home == self.shard {
+            self.home.unheard(&emission.name, emission.stamp, self.shard);
+        } else if let Some(ticket) = turn.mesh.ticket(0) {
+            let name = Arc::clone(&emission.name);
+            let (from, stamp) = (self.shard, emission.stamp);
+            let unheard = Unheard { from, name, stamp, _ticket: ticket };
+            turn.mesh.post(home, Job::Unheard(Box::new(unheard)));
+        }
+    }
+}
