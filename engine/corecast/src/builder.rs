@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::time::Duration;
 
-use corecast_hub::Policy;
+use corecast_hub::{Namespace, Policy};
 use corecast_shard::config::{
     ConnectionConfig, FlushConfig, MeshConfig, OutboxConfig, PolicyRule, SocketConfig, TopicConfig,
 };
@@ -81,6 +81,13 @@ impl Builder {
     #[must_use]
     pub fn policy(mut self, pattern: impl Into<String>, policy: Policy) -> Self {
         self.config.policies.push(PolicyRule { pattern: pattern.into(), policy });
+        self
+    }
+
+    /// What holds for the topics of a feed with this first token.
+    #[must_use]
+    pub fn namespace(mut self, namespace: Namespace) -> Self {
+        self.config.namespaces.push(namespace);
         self
     }
 

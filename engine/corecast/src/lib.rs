@@ -46,8 +46,9 @@ mod builder;
 pub use builder::{Builder, Engine};
 pub use corecast_hub::session::{Closed, ClosedBy};
 pub use corecast_hub::{
-    OutboxLimits, Overflow, Policy, PolicyError, SendStatus, SubscribeError, Subscribed, Timestamp,
-    TopicError,
+    Namespace, NamespaceError, Namespaces, OutboxLimits, Overflow, Pattern, PatternError, Payload,
+    Policy, PolicyError, PublishRight, SendStatus, SnapshotKind, SubscribeError, Subscribed,
+    Timestamp, TopicError,
 };
 pub use corecast_shard::{
     Accept, Backend, Config, ConnectionId, Context, Handler, LatencySummary, Message, PageError,

@@ -1,16 +1,20 @@
 //! Everything that can be set, in one struct: the builder's, and the configuration file's.
 
+mod bounds;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use corecast_hub::session::SessionConfig;
-use corecast_hub::{OutboxLimits, Policy};
+use corecast_hub::{Namespace, OutboxLimits, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
 
-/// Settings of an engine. The defaults work; every field has a unit in its name and a bound in
-/// [`limits`].
+pub use bounds::Bound;
+
+/// Settings of an engine. The defaults work; every field has a unit in its name and a bound among
+/// [`Config::bounds`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -25,6 +29,9 @@ pub struct Config {
     pub backend: Backend,
     /// Policies by topic pattern; the first that matches holds. None matches: `lossless`.
     pub policies: Vec<PolicyRule>,
+    /// What holds for the topics of a feed, by their first token. None at all: no topic is known
+    /// to a feed.
+    pub namespaces: Vec<Namespace>,
     /// Bounds of one socket's queue.
     pub outbox: OutboxConfig,
     /// Bounds of one connection.
@@ -158,6 +165,7 @@ impl Default for Config {
             cpus: Vec::new(),
             backend: Backend::Ring,
             policies: Vec::new(),
+            namespaces: Vec::new(),
             outbox: OutboxConfig::default(),
             connection: ConnectionConfig::default(),
             topics: TopicConfig::default(),

@@ -19,6 +19,9 @@ pub enum StartError {
         /// What is wrong with it, and what it may be.
         problem: String,
     },
+    /// A namespace is none.
+    #[error(transparent)]
+    Namespaces(#[from] corecast_hub::NamespaceError),
     /// The machine lacks something.
     #[error("{}", sentences(.0))]
     Machine(Vec<Finding>),
@@ -47,7 +50,9 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Listen { .. } => 69,
-            Self::Setting { .. } | Self::Machine(_) | Self::Shard { .. } => 78,
+            Self::Setting { .. } | Self::Namespaces(_) | Self::Machine(_) | Self::Shard { .. } => {
+                78
+            }
         }
     }
 }

@@ -60,6 +60,9 @@ pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
 /// Time for the peer to close its side once ours is shut.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The longest time that can be configured for a connection: 30 days, in milliseconds.
+pub const TIME_MS_CEILING: u64 = 30 * 24 * 3_600_000;
+
 /// Pages that a builder takes.
 pub const PAGES_MAX: usize = 256;
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use corecast_hub::{RuleError, Rules};
+use corecast_hub::{Namespaces, RuleError, Rules};
 use corecast_tuning::{Facts, start_problems};
 use socket2::Socket;
 
@@ -14,45 +14,8 @@ use crate::{ShardId, limits, socket};
 pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     rules(config)
         .map_err(|error| StartError::Setting { name: "policies", problem: error.to_string() })?;
-    let (connection, topics, mesh) = (&config.connection, &config.topics, &config.mesh);
-    let bounds = [
-        ("shards", config.shards, 0, limits::SHARDS_MAX),
-        ("cpus", config.cpus.len(), 0, limits::SHARDS_MAX),
-        ("outbox.bytes_max", config.outbox.bytes_max, 1, 1 << 30),
-        ("outbox.frames_max", config.outbox.frames_max as usize, 1, 1 << 20),
-        ("connection.connections_max", connection.connections_max as usize, 1, 1 << 24),
-        ("connection.message_bytes_max", connection.message_bytes_max, 1, 1 << 30),
-        ("connection.message_parts_max", connection.message_parts_max as usize, 1, 1 << 20),
-        ("topics.topic_bytes_max", topics.topic_bytes_max, 1, 65_535),
-        ("topics.topics_max", topics.topics_max, 1, 1 << 30),
-        ("topics.subscriptions_max", topics.subscriptions_max, 1, 1 << 30),
-        ("socket.send_buffer_bytes", config.socket.send_buffer_bytes, 0, 1 << 30),
-        ("mesh.pending_publishes_max", mesh.pending_publishes_max, 2, 1 << 20),
-        ("mesh.pending_bytes_max", mesh.pending_bytes_max, 1 << 16, 1 << 40),
-        ("flush.batch_max", config.flush.batch_max, 1, 4_096),
-        ("flush.direct_max", config.flush.direct_max, 0, 4_096),
-        ("flush.window_us", config.flush.window_us as usize, 0, 100_000),
-    ];
-    for (name, value, min, max) in bounds {
-        if !(min..=max).contains(&value) {
-            let problem = format!("{value} is out of bounds; it may be from {min} to {max}");
-            return Err(StartError::Setting { name, problem });
-        }
-    }
-    for (name, value) in [
-        ("connection.handshake_timeout_ms", connection.handshake_timeout_ms),
-        ("connection.message_timeout_ms", connection.message_timeout_ms),
-        ("connection.pong_timeout_ms", connection.pong_timeout_ms),
-        ("connection.close_timeout_ms", connection.close_timeout_ms),
-        ("outbox.age_max_ms", config.outbox.age_max_ms),
-        ("outbox.stall_max_ms", config.outbox.stall_max_ms),
-    ] {
-        if value == 0 {
-            let problem = "0 is out of bounds; it must be at least 1 millisecond".to_owned();
-            return Err(StartError::Setting { name, problem });
-        }
-    }
-    Ok(())
+    Namespaces::new(config.namespaces.clone())?;
+    config.check()
 }
 
 /// The rules of the topics' policies.
