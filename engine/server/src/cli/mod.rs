@@ -4,7 +4,7 @@ pub(crate) mod common;
 mod config;
 pub(crate) mod exit;
 mod logs;
-mod values;
+pub(crate) mod values;
 
 use crate::{demo, doctor, replay, serve};
 use clap::{CommandFactory, Parser, Subcommand};

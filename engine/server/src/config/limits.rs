@@ -1,0 +1,60 @@
+//! Defaults and hard bounds of the program's own settings.
+
+/// The longest configuration file, in bytes.
+pub(crate) const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// Problems of one configuration that are told; the rest are counted.
+pub(crate) const PROBLEMS_MAX: usize = 100;
+
+/// Time between two heartbeats by default, in milliseconds.
+pub(crate) const HEARTBEAT_MS: u64 = 5_000;
+/// The shortest time between two heartbeats, in milliseconds.
+pub(crate) const HEARTBEAT_MS_MIN: u64 = 100;
+/// The longest time between two heartbeats, in milliseconds.
+pub(crate) const HEARTBEAT_MS_MAX: u64 = 600_000;
+/// Malformed commands of one connection in a minute by default.
+pub(crate) const ERRORS_MAX: u32 = 20;
+/// Commands of one connection in a second by default.
+pub(crate) const COMMANDS_PER_SECOND_MAX: u32 = 100;
+/// Commands of one connection at once by default.
+pub(crate) const COMMANDS_BURST: u32 = 200;
+/// The largest count of commands or errors that can be configured.
+pub(crate) const COMMANDS_CEILING: u32 = 1_000_000;
+/// Topics of one command by default.
+pub(crate) const TOPICS_PER_COMMAND_MAX: usize = 500;
+/// The most topics of one command that can be configured.
+pub(crate) const TOPICS_PER_COMMAND_CEILING: usize = 10_000;
+/// Messages of one answer to `history` by default.
+pub(crate) const HISTORY_REPLY_MAX: u32 = 1_000;
+/// The most messages of one answer to `history` that can be configured.
+pub(crate) const HISTORY_REPLY_CEILING: u32 = 10_000;
+/// Bytes of the feed's path.
+pub(crate) const PATH_BYTES_MAX: usize = 255;
+
+/// Publishers connected at a time by default.
+pub(crate) const PUBLISHERS_MAX: u32 = 64;
+/// The most publishers that can be configured.
+pub(crate) const PUBLISHERS_CEILING: u32 = 65_536;
+/// Bytes of one record by default.
+pub(crate) const RECORD_BYTES_MAX: usize = 1 << 20;
+/// The longest record that can be configured, in bytes.
+pub(crate) const RECORD_BYTES_CEILING: usize = 1 << 26;
+/// Bytes of a Unix socket's path: `sun_path` holds 108 with its end.
+pub(crate) const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// Bytes of one request's body on the admin port by default.
+pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
+/// The longest body that can be configured, in bytes.
+pub(crate) const BODY_BYTES_CEILING: usize = 1 << 28;
+/// Messages of one batch by default.
+pub(crate) const BATCH_MAX: usize = 1_000;
+/// The largest batch that can be configured.
+pub(crate) const BATCH_CEILING: usize = 100_000;
+
+const _: () = {
+    assert!(HEARTBEAT_MS_MIN <= HEARTBEAT_MS && HEARTBEAT_MS <= HEARTBEAT_MS_MAX);
+    assert!(COMMANDS_BURST <= COMMANDS_CEILING && ERRORS_MAX <= COMMANDS_CEILING);
+    assert!(TOPICS_PER_COMMAND_MAX <= TOPICS_PER_COMMAND_CEILING);
+    assert!(HISTORY_REPLY_MAX <= HISTORY_REPLY_CEILING);
+    assert!(RECORD_BYTES_MAX <= RECORD_BYTES_CEILING && BODY_BYTES_MAX <= BODY_BYTES_CEILING);
+    assert!(BATCH_MAX <= BATCH_CEILING && PUBLISHERS_MAX <= PUBLISHERS_CEILING);
+};
