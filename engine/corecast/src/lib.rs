@@ -48,7 +48,7 @@ pub use corecast_hub::session::{Closed, ClosedBy};
 pub use corecast_hub::{
     Namespace, NamespaceError, Namespaces, OutboxLimits, Overflow, Pattern, PatternError, Payload,
     Policy, PolicyError, PublishRight, SendStatus, SnapshotKind, SubscribeError, Subscribed,
-    Timestamp, TopicError,
+    Timestamp, TopicError, Update, UpdateKind,
 };
 pub use corecast_shard::{
     Accept, Backend, Config, ConnectionId, Context, Handler, LatencySummary, Message, PageError,
