@@ -1,5 +1,6 @@
-//! The control thread: an ordinary thread with a small tokio runtime that waits for signals and for
-//! the engine's end, and wakes the main thread.
+//! The control thread: an ordinary thread with a small tokio runtime. It waits for signals and for
+//! the engine's end, wakes the main thread, and runs the tasks of the control plane (ingest, the
+//! admin port).
 
 use crate::cli::exit::{Exit, Failure};
 use corecast::Engine;
@@ -7,18 +8,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// What the main thread asks while it waits.
 #[derive(Clone, Debug)]
 pub(crate) struct Control {
     state: Arc<State>,
+    runtime: Handle,
 }
 
 #[derive(Debug)]
 struct State {
     main: Thread,
-    stopping: AtomicBool,
+    stopping: watch::Sender<bool>,
     ended: AtomicBool,
 }
 
@@ -34,18 +39,17 @@ impl Control {
         let failed = |error| {
             Failure::new(Exit::Software, format!("cannot start the control thread: {error}"))
         };
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
+        let runtime = runtime().map_err(failed)?;
         let signals = {
             let _entered = runtime.enter();
             Signals::new().map_err(failed)?
         };
         let state = Arc::new(State {
             main: thread::current(),
-            stopping: AtomicBool::new(false),
+            stopping: watch::Sender::new(false),
             ended: AtomicBool::new(false),
         });
-        let control = Self { state: Arc::clone(&state) };
+        let control = Self { state: Arc::clone(&state), runtime: runtime.handle().clone() };
         thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || runtime.block_on(watch(signals, &engine, &state)))
@@ -55,7 +59,7 @@ impl Control {
 
     /// Whether the program is to end: by a signal, or because the engine has ended by itself.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.state.stopping.load(Ordering::Relaxed) || self.is_ended()
+        *self.state.stopping.borrow() || self.is_ended()
     }
 
     /// Whether the engine has ended.
@@ -75,22 +79,72 @@ impl Control {
     pub(crate) fn wake(&self) {
         self.state.main.unpark();
     }
+
+    /// Runs a task on the control thread. It should end soon after [`stopping`](Self::stopping)
+    /// becomes true; its handle is given to [`join`](Self::join).
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.runtime.spawn(task)
+    }
+
+    /// Turns true, once and for all, when the program is to end.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.state.stopping.subscribe()
+    }
+
+    /// Lets what makes sockets or timers run on the main thread as if on the control thread.
+    pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
+    /// Waits on the main thread until these tasks have ended, at most `time`. They are told that
+    /// the program ends.
+    pub(crate) fn join(&self, tasks: Vec<JoinHandle<()>>, time: Duration) {
+        self.state.stopping.send_replace(true);
+        let all = async {
+            for task in tasks {
+                if let Err(error) = task.await {
+                    tracing::error!(%error, "a task of the control thread failed");
+                }
+            }
+        };
+        let in_time = self.runtime.block_on(async { tokio::time::timeout(time, all).await });
+        if in_time.is_err() {
+            tracing::warn!("publishers or admin requests have not ended in time");
+        }
+    }
 }
 
-struct Signals {
+/// A runtime for one thread, as the control plane and the client commands use it.
+pub(crate) fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()
+}
+
+/// Waits until `stopping` is true, or nobody can make it true any more.
+pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+/// SIGINT and SIGTERM.
+#[derive(Debug)]
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// From here on the two signals do not end the process by themselves. Needs a runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses the handlers.
+    pub(crate) fn new() -> std::io::Result<Self> {
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
         Ok(Self { interrupt, terminate })
     }
 
     /// The number of the next signal.
-    async fn next(&mut self) -> u8 {
+    pub(crate) async fn next(&mut self) -> u8 {
         tokio::select! {
             _ = self.interrupt.recv() => 2,
             _ = self.terminate.recv() => 15,
@@ -109,13 +163,13 @@ async fn watch(mut signals: Signals, engine: &Engine, state: &State) {
                     std::process::exit(128 + i32::from(number));
                 }
                 tracing::info!(signal = number, "ending in order; a second signal ends at once");
-                state.stopping.store(true, Ordering::Relaxed);
             }
             // The main thread asks the engine itself how it ended.
             _ = engine.ended(), if !state.ended.load(Ordering::Relaxed) => {
                 state.ended.store(true, Ordering::Relaxed);
             }
         }
+        state.stopping.send_replace(true);
         state.main.unpark();
     }
 }
