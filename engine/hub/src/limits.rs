@@ -26,6 +26,8 @@ pub const CONFLATED_ALLOWANCE_PART: u32 = 4;
 
 /// Bytes of a topic's name by default.
 pub const TOPIC_BYTES_MAX: usize = 255;
+/// The largest `topics_max` that can be configured.
+pub const TOPICS_CEILING: usize = 1 << 30;
 /// Topics with at least one subscriber, per hub, by default.
 pub const TOPICS_MAX: usize = 1_000_000;
 /// Subscriptions of one connection by default.
@@ -41,14 +43,20 @@ pub const NAMESPACES_MAX: usize = 1_024;
 pub const HISTORY_ENTRIES_MAX: u32 = 1 << 20;
 /// The largest `history_bytes` that can be configured.
 pub const HISTORY_BYTES_MAX: usize = 1 << 30;
+/// The longest time that a namespace can name: 30 days, in milliseconds.
+pub const NAMESPACE_TIME_MS_CEILING: u64 = 30 * 24 * 3_600_000;
 /// Members of a topic with presence by default.
 pub const PRESENCE_MAX: u32 = 10_000;
+/// The largest `presence_max` that can be configured.
+pub const PRESENCE_CEILING: u32 = 1_000_000;
 /// The smallest interval of a conflated variant by default, in milliseconds.
 pub const INTERVAL_MIN_MS: u32 = 10;
 /// The longest interval of a conflated variant, in milliseconds.
 pub const INTERVAL_MAX_MS: u32 = 60_000;
 /// Conflated variants of one topic at a time, by default.
 pub const VARIANTS_MAX: u16 = 8;
+/// The largest `variants_max` that can be configured.
+pub const VARIANTS_CEILING: u16 = 256;
 /// Bytes of one message's payloads and key by default.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// Rules of one hub.
@@ -77,6 +85,8 @@ const _: () = {
     assert!(OUTBOX_TIME_CEILING.as_millis() < (u32::MAX / 2) as u128);
     // Every subscription of a connection may have its one slot and its gap notice.
     assert!(SUBSCRIPTIONS_MAX * 2 <= OUTBOX_FRAMES_MAX as usize);
-    assert!(TOPICS_MAX < u32::MAX as usize);
+    assert!(TOPICS_MAX <= TOPICS_CEILING && TOPICS_CEILING < u32::MAX as usize);
+    assert!(PRESENCE_MAX <= PRESENCE_CEILING && VARIANTS_MAX <= VARIANTS_CEILING);
+    assert!(INTERVAL_MIN_MS <= INTERVAL_MAX_MS && MESSAGE_BYTES_MAX <= OUTBOX_BYTES_CEILING);
     assert!(TOPIC_BYTES_MAX <= 255 && KEY_BYTES_MAX <= 255);
 };

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    HISTORY_BYTES_MAX, HISTORY_ENTRIES_MAX, INTERVAL_MIN_MS, MESSAGE_BYTES_MAX, NAMESPACES_MAX,
-    PRESENCE_MAX, TOPICS_MAX, VARIANTS_MAX,
+    HISTORY_BYTES_MAX, HISTORY_ENTRIES_MAX, INTERVAL_MAX_MS, INTERVAL_MIN_MS, MESSAGE_BYTES_MAX,
+    NAMESPACE_TIME_MS_CEILING, NAMESPACES_MAX, OUTBOX_BYTES_CEILING, PRESENCE_CEILING,
+    PRESENCE_MAX, TOPICS_CEILING, TOPICS_MAX, VARIANTS_CEILING, VARIANTS_MAX,
 };
 use crate::policy::{Overflow, Policy};
 use crate::topic::is_token_character;
@@ -153,21 +154,41 @@ impl Namespaces {
 }
 
 impl Namespace {
+    /// The bounds of all numbers: the setting, its smallest and its largest value. Of a list, its
+    /// length.
+    #[must_use]
+    pub fn bounds() -> Vec<(&'static str, u64, u64)> {
+        let default = Self::default();
+        default.values().into_iter().map(|(key, _, min, max)| (key, min, max)).collect()
+    }
+
+    /// Every number with its bounds.
+    fn values(&self) -> [(&'static str, u64, u64, u64); 10] {
+        let time = NAMESPACE_TIME_MS_CEILING;
+        [
+            ("allow", self.allow.len() as u64, 0, Policy::ALL.len() as u64),
+            ("history_entries", self.history_entries.into(), 0, HISTORY_ENTRIES_MAX.into()),
+            ("history_bytes", self.history_bytes as u64, 0, HISTORY_BYTES_MAX as u64),
+            ("history_age_ms", self.history_age_ms, 0, time),
+            ("presence_max", self.presence_max.into(), 1, PRESENCE_CEILING.into()),
+            ("interval_min_ms", self.interval_min_ms.into(), 0, INTERVAL_MAX_MS.into()),
+            ("variants_max", self.variants_max.into(), 0, VARIANTS_CEILING.into()),
+            ("stale_after_ms", self.stale_after_ms, 0, time),
+            ("message_bytes_max", self.message_bytes_max as u64, 1, OUTBOX_BYTES_CEILING as u64),
+            ("topics_max", self.topics_max as u64, 1, TOPICS_CEILING as u64),
+        ]
+    }
+
     fn check(&self) -> Result<(), NamespaceError> {
-        let out_of_bounds = |key: &'static str, max: usize| NamespaceError::Bound {
-            namespace: self.name.clone(),
-            key,
-            max,
-        };
         let is_token = !self.name.is_empty() && self.name.chars().all(is_token_character);
         if !is_token && &*self.name != "*" {
             return Err(NamespaceError::Name(self.name.clone()));
         }
-        if self.history_entries > HISTORY_ENTRIES_MAX {
-            return Err(out_of_bounds("history_entries", HISTORY_ENTRIES_MAX as usize));
-        }
-        if self.history_bytes > HISTORY_BYTES_MAX {
-            return Err(out_of_bounds("history_bytes", HISTORY_BYTES_MAX));
+        for (key, value, min, max) in self.values() {
+            if !(min..=max).contains(&value) {
+                let namespace = self.name.clone();
+                return Err(NamespaceError::Bound { namespace, key, value, min, max });
+            }
         }
         if self.snapshot == SnapshotKind::Published && self.history_entries == 0 {
             return Err(NamespaceError::NoHistory(self.name.clone()));
@@ -192,14 +213,20 @@ pub enum NamespaceError {
     #[error("at most {NAMESPACES_MAX} namespaces")]
     TooMany,
     /// A value is out of bounds.
-    #[error("namespace `{namespace}`: `{key}` is at most {max}")]
+    #[error(
+        "namespace `{namespace}`: `{key}` = {value} is out of bounds; it may be from {min} to {max}"
+    )]
     Bound {
         /// Which namespace.
         namespace: Box<str>,
         /// Which setting.
         key: &'static str,
+        /// What it was to be.
+        value: u64,
+        /// The smallest value.
+        min: u64,
         /// The largest value.
-        max: usize,
+        max: u64,
     },
     /// Snapshots of the publisher's need the messages since.
     #[error("namespace `{0}`: snapshot = \"published\" needs history_entries above 0")]
@@ -207,4 +234,67 @@ pub enum NamespaceError {
     /// An array of payloads needs JSON.
     #[error("namespace `{0}`: snapshot = \"keys\" needs payload = \"json\"")]
     BinaryKeys(Box<str>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(change: impl FnOnce(&mut Namespace)) -> NamespaceError {
+        let mut namespace = Namespace { name: "quote".into(), ..Namespace::default() };
+        change(&mut namespace);
+        Namespaces::new(vec![namespace]).expect_err("no namespace")
+    }
+
+    #[test]
+    fn a_topic_has_the_namespace_of_its_first_token() {
+        let named = |name: &str| Namespace { name: name.into(), ..Namespace::default() };
+        let all = Namespaces::new(vec![named("quote"), named("*")]).expect("namespaces");
+        let name = |topic| all.find(topic).map(|namespace| &*namespace.name);
+        assert_eq!(name("quote.BTCUSDT"), Some("quote"));
+        assert_eq!(name("quote"), Some("quote"));
+        assert_eq!(name("quotes.BTCUSDT"), Some("*"));
+        let one = Namespaces::new(vec![named("quote")]).expect("namespaces");
+        assert!(one.find("trade.BTCUSDT").is_none());
+        let twice = Namespaces::new(vec![named("a"), named("a")]);
+        assert_eq!(twice, Err(NamespaceError::Twice("a".into())));
+    }
+
+    #[test]
+    fn every_bound_is_held_and_named() {
+        let key = |error: NamespaceError| match error {
+            NamespaceError::Bound { key, .. } => key,
+            other => panic!("{other}"),
+        };
+        let found = [
+            key(error(|n| n.allow = vec![Policy::Latest; 7])),
+            key(error(|n| n.history_entries = HISTORY_ENTRIES_MAX + 1)),
+            key(error(|n| n.history_bytes = HISTORY_BYTES_MAX + 1)),
+            key(error(|n| n.history_age_ms = u64::MAX)),
+            key(error(|n| n.presence_max = 0)),
+            key(error(|n| n.interval_min_ms = INTERVAL_MAX_MS + 1)),
+            key(error(|n| n.variants_max = VARIANTS_CEILING + 1)),
+            key(error(|n| n.stale_after_ms = NAMESPACE_TIME_MS_CEILING + 1)),
+            key(error(|n| n.message_bytes_max = 0)),
+            key(error(|n| n.topics_max = 0)),
+        ];
+        assert_eq!(found, Namespace::bounds().iter().map(|bound| bound.0).collect::<Vec<_>>()[..]);
+        let text = error(|n| n.topics_max = 0).to_string();
+        assert!(text.contains("`quote`: `topics_max` = 0") && text.contains("from 1 to"), "{text}");
+    }
+
+    #[test]
+    fn settings_that_exclude_each_other_are_refused() {
+        for name in ["", "a.b", "quote ", ">"] {
+            let error = error(|n| n.name = name.into());
+            assert_eq!(error, NamespaceError::Name(name.into()));
+        }
+        let published = error(|n| n.snapshot = SnapshotKind::Published);
+        assert_eq!(published, NamespaceError::NoHistory("quote".into()));
+        let keys = error(|n| {
+            n.snapshot = SnapshotKind::Keys;
+            n.payload = Payload::Binary;
+        });
+        assert_eq!(keys, NamespaceError::BinaryKeys("quote".into()));
+    }
 }

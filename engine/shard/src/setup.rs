@@ -8,7 +8,7 @@ use socket2::Socket;
 
 use crate::config::Config;
 use crate::error::StartError;
-use crate::{ShardId, limits, socket};
+use crate::{ShardId, socket};
 
 /// Checks every setting against its bounds.
 pub(crate) fn check(config: &Config) -> Result<(), StartError> {
