@@ -291,6 +291,16 @@ pub enum Event {
         /// Why.
         error: UpdateError,
     },
+    /// Every node has queued an update, or a notice, of this connection. Made by who carries the
+    /// jobs: a node does not know when the last of the others is done.
+    Reported {
+        /// The handler's name for it.
+        token: u64,
+        /// The number; 0 for what takes none.
+        seq: u64,
+        /// What became of it.
+        report: Report,
+    },
     /// The answer to a question.
     Answer {
         /// The handler's name for the question.
