@@ -35,6 +35,7 @@ mod control;
 mod encoding;
 mod expire;
 mod frame;
+pub mod home;
 mod hub;
 mod id;
 mod ledger;

@@ -59,9 +59,30 @@ pub const VARIANTS_MAX: u16 = 8;
 pub const VARIANTS_CEILING: u16 = 256;
 /// Bytes of one message's payloads and key by default.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Patterns of one connection. A pattern with another interval is another one.
+pub const PATTERNS_MAX: usize = 100;
+/// Tokens of a pattern that is subscribed to.
+pub const PATTERN_TOKENS_MAX: usize = 16;
+/// Topics that the patterns of one connection hold, one that two of them hold counted twice.
+pub const PATTERN_TOPICS_MAX: usize = 100_000;
+/// Bytes by which announcements of topics that patterns matched may exceed an outbox's bound:
+/// [`PATTERN_TOPICS_MAX`] of them may come at once. They may exceed the bound of frames by as
+/// many frames.
+pub const ANNOUNCEMENT_BYTES_ALLOWANCE: usize = 32 << 20;
+/// Bytes of the keys and payloads that one topic's `keys` snapshot is made of.
+pub const KEYED_BYTES_MAX: usize = 16 << 20;
+/// Messages in one answer to who asks for a history.
+pub const HISTORY_REPLY_MAX: usize = 1_000;
+/// Bytes of the messages in such an answer; a first one that is longer goes alone.
+pub const HISTORY_REPLY_BYTES_MAX: usize = 1 << 20;
+/// Patterns that are held with an interval at one home: each new topic is compared with those
+/// that share its first token.
+pub const HELD_PATTERNS_MAX: usize = 65_536;
 /// Rules of one hub.
 pub const RULES_MAX: usize = 4_096;
 
+/// Variants of one topic that ended and whose numbers are remembered each for itself.
+pub(crate) const RETIRED_VARIANTS_MAX: usize = 64;
 /// Bytes of idle ring storage that a hub keeps for the next backlog.
 pub(crate) const POOL_BYTES_MAX: usize = 4 << 20;
 /// Slow connections that are remembered until the shard asks for them.
@@ -81,6 +102,10 @@ const _: () = {
     // The bound, its allowance and one frame more still count in 32 bits.
     let part = CONFLATED_ALLOWANCE_PART as usize;
     assert!(OUTBOX_BYTES_CEILING * 2 + OUTBOX_BYTES_CEILING / part <= u32::MAX as usize);
+    let announcements = ANNOUNCEMENT_BYTES_ALLOWANCE;
+    assert!(OUTBOX_BYTES_CEILING * 3 + announcements <= u32::MAX as usize);
+    // A subscription counts in a byte the patterns that hold it.
+    assert!(PATTERNS_MAX <= u8::MAX as usize);
     // Ages are compared in wrapping milliseconds.
     assert!(OUTBOX_TIME_CEILING.as_millis() < (u32::MAX / 2) as u128);
     // Every subscription of a connection may have its one slot and its gap notice.
@@ -88,5 +113,6 @@ const _: () = {
     assert!(TOPICS_MAX <= TOPICS_CEILING && TOPICS_CEILING < u32::MAX as usize);
     assert!(PRESENCE_MAX <= PRESENCE_CEILING && VARIANTS_MAX <= VARIANTS_CEILING);
     assert!(INTERVAL_MIN_MS <= INTERVAL_MAX_MS && MESSAGE_BYTES_MAX <= OUTBOX_BYTES_CEILING);
+    assert!(HISTORY_REPLY_BYTES_MAX <= OUTBOX_BYTES_MAX);
     assert!(TOPIC_BYTES_MAX <= 255 && KEY_BYTES_MAX <= 255);
 };

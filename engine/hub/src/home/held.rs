@@ -1,0 +1,114 @@
+//! Patterns that somebody holds with an interval: a topic made later gets its variant at once.
+
+use std::collections::HashMap;
+
+use super::emission::Emission;
+use super::{AttachError, Home};
+use crate::encoding::Wanted;
+use crate::limits::HELD_PATTERNS_MAX;
+use crate::message::Now;
+use crate::rules::Pattern;
+
+/// The patterns, by their first token, each with how often it is held: a new topic is compared
+/// with those alone that can match it.
+#[derive(Debug, Default)]
+pub(super) struct HeldPatterns {
+    // SipHash: patterns come from peers.
+    by_first: HashMap<Box<str>, HashMap<(Pattern, u32), u32>>,
+    patterns: usize,
+}
+
+impl HeldPatterns {
+    fn hold(&mut self, pattern: &Pattern, interval_ms: u32) -> Result<(), AttachError> {
+        let held = self.by_first.entry(first_token(pattern.as_str()).into()).or_default();
+        if let Some(count) = held.get_mut(&(pattern.clone(), interval_ms)) {
+            *count += 1;
+            return Ok(());
+        }
+        if self.patterns == HELD_PATTERNS_MAX {
+            return Err(AttachError::PatternsFull);
+        }
+        self.patterns += 1;
+        held.insert((pattern.clone(), interval_ms), 1);
+        Ok(())
+    }
+
+    fn drop(&mut self, pattern: &Pattern, interval_ms: u32) {
+        let first = first_token(pattern.as_str());
+        let Some(held) = self.by_first.get_mut(first) else { return };
+        let key = (pattern.clone(), interval_ms);
+        let Some(count) = held.get_mut(&key) else { return };
+        *count -= 1;
+        if *count == 0 {
+            held.remove(&key);
+            self.patterns -= 1;
+            if held.is_empty() {
+                self.by_first.remove(first);
+            }
+        }
+    }
+
+    /// The intervals in which a topic is waited for, each once, in order.
+    pub(super) fn intervals(&self, topic: &str) -> Vec<u32> {
+        let candidates = [first_token(topic), "*", ">"].map(|first| self.by_first.get(first));
+        let held = candidates.into_iter().flatten().flatten();
+        let matching = held.filter(|((pattern, _), _)| pattern.matches(topic));
+        let mut intervals: Vec<_> = matching.map(|((_, interval_ms), _)| *interval_ms).collect();
+        intervals.sort_unstable();
+        intervals.dedup();
+        intervals
+    }
+}
+
+impl Home {
+    /// Lets topics that are made later and match have this variant from the start. Counted: to be
+    /// [dropped](Self::drop_pattern) as often. Interval 0 needs no holding.
+    ///
+    /// # Errors
+    /// When [`HELD_PATTERNS_MAX`] others are held.
+    pub fn hold_pattern(&mut self, pattern: &Pattern, interval_ms: u32) -> Result<(), AttachError> {
+        if interval_ms == 0 {
+            return Ok(());
+        }
+        self.held.hold(pattern, interval_ms)
+    }
+
+    /// Takes back one [`hold_pattern`](Self::hold_pattern).
+    pub fn drop_pattern(&mut self, pattern: &Pattern, interval_ms: u32) {
+        self.held.drop(pattern, interval_ms);
+    }
+
+    /// Makes a variant that any shard may be waiting for: those that are not will say so.
+    pub(super) fn hold_variant(
+        &mut self,
+        number: u32,
+        interval_ms: u32,
+        wanted: Wanted,
+        now: Now,
+        out: &mut Vec<Emission>,
+    ) -> Result<(), AttachError> {
+        self.make_variant(number, interval_ms, wanted, now, out)?;
+        self.stamps += 1;
+        for shard in 0..self.shards {
+            self.topics[number as usize].hear(interval_ms, shard, self.stamps);
+        }
+        Ok(())
+    }
+
+    /// The topics that match, in order, at most `limit`, and whether there are more. Only names
+    /// that begin like the pattern are looked at.
+    pub(super) fn matching(&self, pattern: &Pattern, limit: usize) -> (Vec<u32>, bool) {
+        let text = pattern.as_str();
+        let prefix = &text[..text.find(['*', '>']).unwrap_or(text.len())];
+        let from = std::ops::Bound::Included(prefix);
+        let names = self.ordered.range::<str, _>((from, std::ops::Bound::Unbounded));
+        let names = names.take_while(|(name, _)| name.starts_with(prefix));
+        let mut matching = names.filter(|(name, _)| pattern.matches(name)).map(|(_, n)| *n);
+        let numbers = matching.by_ref().take(limit).collect();
+        (numbers, matching.next().is_some())
+    }
+}
+
+fn first_token(text: &str) -> &str {
+    text.split('.').next().unwrap_or(text)
+}

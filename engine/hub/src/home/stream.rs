@@ -1,0 +1,231 @@
+//! One numbered stream of messages: a topic, or a conflated variant of one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use corecast_wire::Frame;
+
+use super::emission::{Emission, EmissionKind, Encoder, Turn};
+use super::history::Ring;
+use super::keyed::Keyed;
+use crate::codec::StreamRef;
+use crate::encoding::{Encoding, Frames};
+use crate::message::Message;
+use crate::namespace::{Namespace, SnapshotKind};
+use crate::policy::Policy;
+
+/// The numbers, the snapshot and the history.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) name: Arc<str>,
+    pub(super) sid: u32,
+    pub(super) interval_ms: u32,
+    /// Which attach was the last.
+    pub(super) stamp: u64,
+    /// The number of the last message.
+    pub(super) seq: u64,
+    /// The time of the last message.
+    pub(super) ts: i64,
+    pub(super) history: Ring,
+    /// None as long as there is nothing to tell those who join.
+    snapshot: Option<Box<Snapshot>>,
+}
+
+/// A message that has no number yet.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) ts: i64,
+    pub(super) key: Option<Bytes>,
+    pub(super) data: Bytes,
+    pub(super) binary: Option<Bytes>,
+}
+
+/// What who attaches is told of the past.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    pub(super) resumed: bool,
+    pub(super) snapshot: Option<Frame>,
+    pub(super) missed: Vec<Frame>,
+    pub(super) snapshot_follows: bool,
+}
+
+#[derive(Debug, Default)]
+struct Snapshot {
+    /// What is told: the last message, the publisher's snapshot, or all keys as one array, which
+    /// is made when somebody asks.
+    message: Option<Message>,
+    /// It, encoded, until it changes.
+    frames: Frames,
+    keyed: Keyed,
+    /// Somebody attached and got none: the next one is told to all.
+    unsynced: bool,
+}
+
+impl Stream {
+    pub(super) fn new(name: Arc<str>, sid: u32, interval_ms: u32, seq: u64) -> Self {
+        let (stamp, ts, history, snapshot) = (0, 0, Ring::default(), None);
+        Self { name, sid, interval_ms, stamp, seq, ts, history, snapshot }
+    }
+
+    /// Gives a message its number, keeps it and says it.
+    pub(super) fn say(&mut self, draft: Draft, namespace: &Namespace, turn: &mut Turn<'_>) {
+        let Draft { ts, key, data, binary } = draft;
+        self.seq += 1;
+        self.ts = ts;
+        let message = Message { seq: self.seq, ts, key, data, binary };
+        let of = StreamRef { name: &self.name, sid: self.sid, payload: namespace.payload };
+        let frames =
+            Frames::encode(turn.wanted, |encoding| turn.encoder.message(of, &message, encoding));
+        let key = message.key.clone();
+        self.emit(EmissionKind::Message, (self.seq, key), frames.clone(), namespace, turn);
+        match namespace.snapshot {
+            SnapshotKind::Last => self.hold(Some(message.clone())),
+            SnapshotKind::Keys => self.hold(None),
+            SnapshotKind::None | SnapshotKind::Published => {}
+        }
+        self.history.push(message, frames, turn.now.mono, namespace);
+    }
+
+    /// Says something that is no message of the stream.
+    pub(super) fn emit(
+        &self,
+        kind: EmissionKind,
+        (seq, key): (u64, Option<Bytes>),
+        frames: Frames,
+        namespace: &Namespace,
+        turn: &mut Turn<'_>,
+    ) {
+        turn.out.push(Emission {
+            name: Arc::clone(&self.name),
+            sid: self.sid,
+            payload: namespace.payload,
+            seq,
+            interval_ms: self.interval_ms,
+            stamp: self.stamp,
+            key,
+            frames,
+            kind,
+        });
+    }
+
+    /// Keeps what stands for all messages up to now. Where somebody has waited for that, it is
+    /// said to all.
+    pub(super) fn set_snapshot(
+        &mut self,
+        draft: Draft,
+        namespace: &Namespace,
+        turn: &mut Turn<'_>,
+    ) {
+        let Draft { ts, key, data, binary } = draft;
+        self.hold(Some(Message { seq: self.seq, ts, key, data, binary }));
+        let unsynced = self.snapshot.as_mut().is_some_and(|held| {
+            let unsynced = held.unsynced;
+            held.unsynced = false;
+            unsynced
+        });
+        if !unsynced {
+            return;
+        }
+        let mut frames = Frames::default();
+        for encoding in turn.wanted_but_raw() {
+            if let Some(frame) = self.snapshot_frame(encoding, namespace, turn.encoder) {
+                frames = frames.with(encoding, frame);
+            }
+        }
+        self.emit(EmissionKind::Snapshot, (self.seq, None), frames, namespace, turn);
+    }
+
+    /// Puts a payload in the place of its key's last; false when there is no room for it.
+    pub(super) fn put_key(&mut self, key: &Bytes, data: &Bytes) -> bool {
+        self.snapshot.get_or_insert_default().keyed.put(key, data)
+    }
+
+    pub(super) fn keyed(&self) -> Option<&Keyed> {
+        self.snapshot.as_ref().map(|snapshot| &snapshot.keyed)
+    }
+
+    /// Takes over all keys.
+    pub(super) fn set_keyed(&mut self, keyed: Keyed) {
+        self.snapshot.get_or_insert_default().keyed = keyed;
+        self.hold(None);
+    }
+
+    /// What stands for the messages up to its number: the last message, or the publisher's
+    /// snapshot.
+    pub(super) fn snapshot_message(&self) -> Option<&Message> {
+        self.snapshot.as_ref()?.message.as_ref()
+    }
+
+    /// What is told to one who joins, or comes back and has all up to `resume`. `published`:
+    /// whether anything was, ever.
+    pub(super) fn past(
+        &mut self,
+        encoding: Encoding,
+        resume: Option<u64>,
+        published: bool,
+        namespace: &Namespace,
+        turn: &mut Turn<'_>,
+    ) -> Past {
+        self.history.expire(turn.now.mono, namespace);
+        let can_resume = |since: &u64| {
+            namespace.policy != Policy::LatestByKey && self.history.covers(*since, self.seq)
+        };
+        if let Some(since) = resume.filter(can_resume) {
+            let missed = self.missed(since, encoding, namespace, turn);
+            return Past { resumed: true, missed, ..Past::default() };
+        }
+        if namespace.snapshot != SnapshotKind::Published {
+            let snapshot = self.snapshot_frame(encoding, namespace, turn.encoder);
+            return Past { snapshot, ..Past::default() };
+        }
+        let since = self.snapshot_message().map(|message| message.seq);
+        let Some(since) = since.filter(|since| self.history.covers(*since, self.seq)) else {
+            self.hold(None);
+            self.snapshot.get_or_insert_default().unsynced |= published;
+            return Past { snapshot_follows: published, ..Past::default() };
+        };
+        let snapshot = self.snapshot_frame(encoding, namespace, turn.encoder);
+        let missed = self.missed(since, encoding, namespace, turn);
+        Past { snapshot, missed, ..Past::default() }
+    }
+
+    fn missed(
+        &mut self,
+        since: u64,
+        encoding: Encoding,
+        namespace: &Namespace,
+        turn: &mut Turn<'_>,
+    ) -> Vec<Frame> {
+        let of = StreamRef { name: &self.name, sid: self.sid, payload: namespace.payload };
+        let bytes_max = namespace.history_bytes;
+        self.history.frames_since(since, of, (encoding, bytes_max), turn.encoder)
+    }
+
+    /// Changes what is told to those who join.
+    pub(super) fn hold(&mut self, message: Option<Message>) {
+        if message.is_none() && self.snapshot.is_none() {
+            return;
+        }
+        let snapshot = self.snapshot.get_or_insert_default();
+        snapshot.message = message;
+        snapshot.frames = Frames::default();
+    }
+
+    fn snapshot_frame(
+        &mut self,
+        encoding: Encoding,
+        namespace: &Namespace,
+        encoder: &mut Encoder,
+    ) -> Option<Frame> {
+        let held = self.snapshot.as_deref_mut()?;
+        if held.message.is_none() && held.keyed.len() > 0 {
+            let data = encoder.codec.array(&held.keyed.payloads());
+            let (seq, ts) = (self.seq, self.ts);
+            held.message = Some(Message { seq, ts, key: None, data, binary: None });
+        }
+        let message = held.message.as_ref()?;
+        let of = StreamRef { name: &self.name, sid: self.sid, payload: namespace.payload };
+        let frames = &mut held.frames;
+        Some(frames.get_or_encode(encoding, || encoder.snapshot(of, message, encoding)).clone())
+    }
+}

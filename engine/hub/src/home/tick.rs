@@ -1,0 +1,127 @@
+//! What happens by itself: variants speak, topics fall silent, histories grow old.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Home;
+use super::emission::{Emission, Turn};
+use super::topic::Topic;
+use super::variant::tick_after;
+use crate::codec::StreamState;
+use crate::encoding::Wanted;
+use crate::id::Timestamp;
+use crate::message::Now;
+
+/// The variants that have something to say, by tick and interval: what has nothing costs nothing.
+#[derive(Debug, Default)]
+pub(super) struct Ticks {
+    due: BTreeMap<(Timestamp, u32), Vec<u32>>,
+}
+
+impl Ticks {
+    /// Lists a topic's variants for their next ticks.
+    pub(super) fn list(&mut self, number: u32, topic: &mut Topic, now: Timestamp) {
+        for variant in &mut topic.variants {
+            if variant.due.is_none() && variant.is_waiting() {
+                let interval_ms = variant.stream.interval_ms;
+                let due = tick_after(now, interval_ms);
+                variant.due = Some(due);
+                self.due.entry((due, interval_ms)).or_default().push(number);
+            }
+        }
+    }
+}
+
+/// What is looked at later: at most once each in the queue.
+#[derive(Debug, Default)]
+pub(super) struct Chores {
+    due: BTreeSet<(Timestamp, u32, Chore)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Chore {
+    /// Whether the publisher was heard since.
+    Stale,
+    /// Whether messages of the stream with this interval are too old.
+    Age(u32),
+}
+
+impl Chores {
+    /// Lists what a publication makes necessary; `again`: the topic is not watched for silence.
+    pub(super) fn list(&mut self, number: u32, topic: &mut Topic, again: bool) {
+        if let Some(due) = topic.stale_at().filter(|_| again) {
+            self.due.insert((due, number, Chore::Stale));
+        }
+        if topic.namespace.history_age_ms > 0 {
+            self.list_age(number, topic, 0);
+            for place in 0..topic.variants.len() {
+                let interval_ms = topic.variants[place].stream.interval_ms;
+                self.list_age(number, topic, interval_ms);
+            }
+        }
+    }
+
+    fn list_age(&mut self, number: u32, topic: &mut Topic, interval_ms: u32) {
+        let namespace = std::sync::Arc::clone(&topic.namespace);
+        let Some(stream) = topic.stream_mut(interval_ms) else { return };
+        let due = stream.history.due(&namespace).filter(|_| !stream.history.listed);
+        if let Some(due) = due {
+            stream.history.listed = true;
+            self.due.insert((due, number, Chore::Age(interval_ms)));
+        }
+    }
+}
+
+impl Home {
+    /// When [`tick`](Self::tick) has something to do; none as long as nothing happens.
+    #[must_use]
+    pub fn next_tick(&self) -> Option<Timestamp> {
+        let tick = self.ticks.due.first_key_value().map(|((due, _), _)| *due);
+        let chore = self.chores.due.first().map(|(due, ..)| *due);
+        tick.into_iter().chain(chore).min()
+    }
+
+    /// Does all that is due: every variant with something to say whose tick has come says it, as
+    /// one message; topics that were silent for too long are called stale; what is too old is
+    /// forgotten.
+    pub fn tick(&mut self, wanted: Wanted, now: Now, out: &mut Vec<Emission>) {
+        while let Some(entry) = self.ticks.due.first_entry() {
+            let (due, interval_ms) = *entry.key();
+            if due > now.mono {
+                break;
+            }
+            let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
+            for number in entry.remove() {
+                let topic = &mut self.topics[number as usize];
+                topic.tick(interval_ms, due, &mut turn);
+                self.chores.list(number, topic, false);
+            }
+        }
+        while let Some((due, number, chore)) = self.chores.due.first().copied() {
+            if due > now.mono {
+                break;
+            }
+            self.chores.due.remove(&(due, number, chore));
+            let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
+            let topic = &mut self.topics[number as usize];
+            match chore {
+                Chore::Stale => match topic.stale_at() {
+                    Some(due) if due > now.mono => {
+                        self.chores.due.insert((due, number, Chore::Stale));
+                    }
+                    _ => {
+                        topic.set_state(StreamState::Stale, &mut turn);
+                        turn.encoder.totals.stale += 1;
+                    }
+                },
+                Chore::Age(interval_ms) => {
+                    let namespace = std::sync::Arc::clone(&topic.namespace);
+                    if let Some(stream) = topic.stream_mut(interval_ms) {
+                        stream.history.expire(now.mono, &namespace);
+                        stream.history.listed = false;
+                        self.chores.list_age(number, topic, interval_ms);
+                    }
+                }
+            }
+        }
+    }
+}
