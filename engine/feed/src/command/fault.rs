@@ -44,7 +44,8 @@ impl fmt::Display for CommandError<'_> {
 
 impl std::error::Error for CommandError<'_> {}
 
-/// A [`CommandError`] without its id, which is known only at the end.
+/// A [`CommandError`] without its id, which is known only at the end; the message goes on behind
+/// the field's name.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) code: ErrorCode,
@@ -58,9 +59,12 @@ impl Fault {
         field: impl Into<Cow<'static, str>>,
         message: impl fmt::Display,
     ) -> Self {
-        let field = field.into();
-        let message = cut(format!("`{field}` {message}"), ERROR_BYTES_MAX);
-        Self { code, field: Some(field), message }
+        Self { code, field: Some(field.into()), message: message.to_string() }
+    }
+
+    /// The same of a field that is known better by now.
+    pub(super) fn at(self, field: String) -> Self {
+        Self { field: Some(field.into()), ..self }
     }
 
     pub(super) fn wrong(field: impl Into<Cow<'static, str>>, message: impl fmt::Display) -> Self {
@@ -85,11 +89,20 @@ impl Fault {
 
     /// The text as a whole is wrong.
     pub(super) fn whole(code: ErrorCode, message: String) -> Self {
-        Self { code, field: None, message: cut(message, ERROR_BYTES_MAX) }
+        Self { code, field: None, message }
     }
 
     pub(super) fn with_id(self, id: Option<Id<'_>>) -> CommandError<'_> {
-        CommandError { code: self.code, field: self.field, message: self.message, id }
+        let message = match &self.field {
+            Some(field) => format!("`{field}` {}", self.message),
+            None => self.message,
+        };
+        CommandError {
+            code: self.code,
+            field: self.field,
+            message: cut(message, ERROR_BYTES_MAX),
+            id,
+        }
     }
 }
 

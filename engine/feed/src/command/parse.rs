@@ -43,6 +43,8 @@ pub fn parse_command<'a>(text: &'a str, limits: &Limits) -> Result<Command<'a>, 
         Err(fault) => (None, Some(fault)),
     };
     if let Err(error) = read {
+        // Of a text that is cut within a number only the first digits are there.
+        let id = id.filter(|id| !text.ends_with(id.get()) || text.ends_with('"'));
         return Err(not_an_object(text, &error).with_id(id));
     }
     if let Some(fault) = id_fault {
@@ -195,7 +197,8 @@ impl<'a> Reader<'a, '_> {
         let read = elements(raw.get(), |raw| {
             let index = topics.len();
             let topic = if index < self.limits.topics_max {
-                bounded(format!("topics[{index}]"), raw, self.limits.topic_bytes_max)
+                bounded("topics", raw, self.limits.topic_bytes_max)
+                    .map_err(|fault| fault.at(format!("topics[{index}]")))
             } else {
                 let message = format_args!("has more than {} entries", self.limits.topics_max);
                 Err(Fault::too_large("topics", message))
@@ -256,20 +259,21 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn resume_seq(&self, raw: &'a RawValue) -> Result<BTreeMap<Cow<'a, str>, u64>, Fault> {
+        let entry = |topic: &str| format!("resume.seq.{}", quoted(topic));
         let mut seq = BTreeMap::new();
         let mut fault = None;
         let read = members(raw.get(), |topic, value| {
-            let field = || format!("resume.seq.{}", quoted(&topic));
-            if seq.len() == self.limits.topics_max {
+            let number = if seq.len() == self.limits.topics_max {
                 let message = format_args!("has more than {} entries", self.limits.topics_max);
-                fault = Some(Fault::too_large("resume.seq", message));
+                Err(Fault::too_large("resume.seq", message))
             } else if topic.len() > self.limits.topic_bytes_max {
-                fault = Some(too_long(field(), self.limits.topic_bytes_max));
+                Err(too_long("resume.seq", self.limits.topic_bytes_max).at(entry(&topic)))
             } else {
-                match whole(field(), value) {
-                    Ok(number) => drop(seq.insert(topic, number)),
-                    Err(found) => fault = Some(found),
-                }
+                whole("resume.seq", value).map_err(|fault| fault.at(entry(&topic)))
+            };
+            match number {
+                Ok(number) => drop(seq.insert(topic, number)),
+                Err(found) => fault = Some(found),
             }
             if fault.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
