@@ -6,6 +6,7 @@
 //! was given is never given again.
 
 mod attach;
+mod early;
 mod emission;
 mod error;
 mod held;
@@ -22,6 +23,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 pub use attach::{AttachRequest, Attachment, PatternRequest};
+pub use early::check_update;
 pub use emission::{Emission, EmissionKind, HomeTotals};
 pub use error::{AttachError, HistoryError, TopicsFull, UpdateError, check_interval};
 pub use history::History;
