@@ -30,6 +30,8 @@ pub mod ingest;
 pub mod json;
 pub mod limits;
 mod raw;
+#[cfg(test)]
+mod schema;
 mod subprotocol;
 pub mod value;
 

@@ -108,7 +108,7 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Body<'a> {
-    /// `quote`: [`Quote`](crate::binary::Quote). A client must expect other words.
+    /// `quote`: five `i64`, see the binary layout. A client must expect other words.
     #[serde(borrow)]
     pub layout: Cow<'a, str>,
     /// A price is its number × 10 to this power.

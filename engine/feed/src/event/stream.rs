@@ -12,7 +12,7 @@ use crate::value::{DataEncoding, Nanos, StreamState};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Welcome<'a> {
-    /// The protocol's version: [`VERSION`](crate::VERSION).
+    /// The protocol's version: 1.
     pub v: u32,
     /// The name of this connection.
     #[serde(borrow)]
