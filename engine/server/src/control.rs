@@ -3,6 +3,7 @@
 //! admin port).
 
 use crate::cli::exit::{Exit, Failure};
+use crate::config::reload::Settings;
 use corecast::Engine;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,19 +31,19 @@ struct State {
 impl Control {
     /// Starts the control thread; the calling thread is the one that [`wait`](Self::wait)s. From
     /// here on the first SIGINT or SIGTERM asks for an end in order, and the second ends the
-    /// process.
+    /// process; SIGHUP reloads the settings.
     ///
     /// # Errors
     ///
     /// When the thread or its runtime cannot be made.
-    pub(crate) fn start(engine: Arc<Engine>) -> Result<Self, Failure> {
+    pub(crate) fn start(engine: Arc<Engine>, settings: Settings) -> Result<Self, Failure> {
         let failed = |error| {
             Failure::new(Exit::Software, format!("cannot start the control thread: {error}"))
         };
         let runtime = runtime().map_err(failed)?;
-        let signals = {
+        let (signals, hangup) = {
             let _entered = runtime.enter();
-            Signals::new().map_err(failed)?
+            (Signals::new().map_err(failed)?, signal(SignalKind::hangup()).map_err(failed)?)
         };
         let state = Arc::new(State {
             main: thread::current(),
@@ -50,6 +51,7 @@ impl Control {
             ended: AtomicBool::new(false),
         });
         let control = Self { state: Arc::clone(&state), runtime: runtime.handle().clone() };
+        control.spawn(reload(hangup, Arc::clone(&engine), settings));
         thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || runtime.block_on(watch(signals, &engine, &state)))
@@ -149,6 +151,13 @@ impl Signals {
             _ = self.interrupt.recv() => 2,
             _ = self.terminate.recv() => 15,
         }
+    }
+}
+
+/// Reloads the settings at each SIGHUP.
+async fn reload(mut hangup: Signal, engine: Arc<Engine>, mut settings: Settings) {
+    while hangup.recv().await.is_some() {
+        settings.reload(&engine);
     }
 }
 

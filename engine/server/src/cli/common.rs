@@ -1,11 +1,10 @@
 //! Options of all commands, and of those that serve.
 
-use super::config;
-use super::exit::Failure;
 use super::values::{self, CpuList};
+use crate::config::ServerConfig;
 use clap::{Args, ValueEnum};
+use corecast::Backend;
 use corecast::config::PolicyRule;
-use corecast::{Backend, Config};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,10 +35,9 @@ pub(crate) struct CommonArgs {
     pub(crate) log: LogFormat,
 
     /// Which log lines there are: error, warn, info, debug, trace, or directives such as
-    /// corecast_shard=debug
+    /// corecast_shard=debug [default: info]
     #[arg(long, global = true, env = "CORECAST_LOG_LEVEL", value_name = "LEVEL")]
-    #[arg(default_value = "info")]
-    pub(crate) log_level: String,
+    pub(crate) log_level: Option<String>,
 }
 
 /// How frames reach the sockets.
@@ -64,7 +62,8 @@ pub(crate) enum LogFormat {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Serving options")]
 pub(crate) struct ServingArgs {
-    /// Settings in TOML; what the command line and the environment say overrides them
+    /// Settings in TOML; what the command line and the environment say overrides them (corecast
+    /// config --docs tells every key)
     #[arg(long, env = "CORECAST_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
@@ -115,21 +114,18 @@ pub(crate) struct ServingArgs {
     pub(crate) drain: Duration,
 }
 
-/// The configuration of the engine: the file's, overridden by options and environment. `built_in`
-/// policies come last, behind those of the command line and of the file.
-///
-/// # Errors
-///
-/// What is wrong with the file.
-pub(crate) fn engine_config(
+/// Lays options, and the variables that stand for them, over what file and environment say.
+/// `built_in` policies come last, behind those of the command line and of the file.
+pub(crate) fn override_with_options(
+    config: &mut ServerConfig,
     common: &CommonArgs,
     serving: &ServingArgs,
     built_in: &[(&str, corecast::Policy)],
-) -> Result<Config, Failure> {
-    let mut config = match &serving.config {
-        Some(path) => config::read(path)?,
-        None => Config::default(),
-    };
+) {
+    if let Some(level) = &common.log_level {
+        config.log.level.clone_from(level);
+    }
+    let config = &mut config.engine;
     let set = |place: &mut usize, value: Option<usize>| *place = value.unwrap_or(*place);
     config.listen = common.listen.unwrap_or(config.listen);
     set(&mut config.shards, common.shards);
@@ -159,7 +155,6 @@ pub(crate) fn engine_config(
     if let Some(connections) = serving.connections_max {
         config.connection.connections_max = connections;
     }
-    Ok(config)
 }
 
 fn policy_rule(text: &str) -> Result<PolicyRule, String> {
@@ -172,8 +167,9 @@ fn policy_rule(text: &str) -> Result<PolicyRule, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{self, env::Environment};
     use clap::Parser;
-    use corecast::Policy;
+    use corecast::{Config, Policy};
 
     #[derive(Parser)]
     struct Line {
@@ -185,7 +181,10 @@ mod tests {
 
     fn config(arguments: &[&str], built_in: &[(&str, Policy)]) -> Config {
         let line = Line::try_parse_from([&["corecast"], arguments].concat()).expect("a good line");
-        engine_config(&line.common, &line.serving, built_in).expect("a good configuration")
+        let file = line.serving.config.as_deref();
+        let mut config = config::read(file, &Environment::default()).expect("a good file").config;
+        override_with_options(&mut config, &line.common, &line.serving, built_in);
+        config.engine
     }
 
     #[test]

@@ -1,101 +1,122 @@
-//! The configuration file: TOML, every key checked, errors that name file, line and key.
+//! `corecast config`: the reference of all keys, and what a file says.
 
+use super::common::{CommonArgs, ServingArgs};
 use super::exit::{Exit, Failure};
-use corecast::Config;
-use std::path::Path;
+use crate::config::env::Environment;
+use crate::config::reload::Settings;
+use crate::config::{self, ServerConfig, diff, docs};
+use crate::report;
+use clap::Args;
+use std::path::{Path, PathBuf};
 
-/// The longest configuration file, in bytes.
-const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+/// Explain, check or print the configuration
+///
+/// A file overrides the defaults, the environment overrides the file, and the command line
+/// overrides both. Exit code 78 where the configuration is wrong.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  corecast config --docs | less
+  corecast config --check corecast.toml
+  CORECAST_FEED__HEARTBEAT_MS=1000 corecast config --print --config corecast.toml")]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    what: What,
 
-/// Reads a configuration file. Absent keys have their defaults.
+    #[command(flatten)]
+    serving: ServingArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// Print every key with its type, default, unit and bound, in Markdown
+    #[arg(long)]
+    docs: bool,
+
+    /// Say what is wrong with a file, or how it differs from the defaults
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+
+    /// Print the settings that a start would take, in TOML
+    #[arg(long)]
+    print: bool,
+}
+
+/// Prints what was asked for.
 ///
 /// # Errors
 ///
-/// What is wrong with it, and where.
-pub(crate) fn read(path: &Path) -> Result<Config, Failure> {
-    let name = path.display();
-    let unreadable = |error| {
-        Failure::new(Exit::Config, format!("cannot read the configuration {name}: {error}"))
-    };
-    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
-    if bytes > CONFIG_BYTES_MAX {
-        let message = format!("the configuration {name} has more than {CONFIG_BYTES_MAX} bytes");
-        return Err(Failure::new(Exit::Config, message));
+/// All that is wrong with the configuration.
+pub(crate) fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<(), Failure> {
+    if args.what.docs {
+        report::say(docs::markdown().trim_end());
+        return Ok(());
     }
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    parse(&text).map_err(|problem| Failure::new(Exit::Config, format!("{name}:{problem}")))
+    if let Some(file) = &args.what.check {
+        return check(file);
+    }
+    let settings = Settings::read(common, &args.serving, &[])?;
+    let text = toml::to_string(settings.running())
+        .map_err(|error| Failure::new(Exit::Config, format!("a setting is no TOML: {error}")))?;
+    report::say(text.trim_end());
+    Ok(())
 }
 
-/// `LINE: in KEY: what is wrong`.
-fn parse(text: &str) -> Result<Config, String> {
-    toml::from_str(text).map_err(|error| {
-        let Some(span) = error.span() else { return format!(" {}", error.message()) };
-        let before = text.get(..span.start).unwrap_or(text);
-        let line_number = before.matches('\n').count() + 1;
-        let line = text.lines().nth(line_number - 1).unwrap_or_default();
-        match line.split_once('=') {
-            Some((key, _)) => format!("{line_number}: in `{}`: {}", key.trim(), error.message()),
-            None => format!("{line_number}: {}", error.message()),
+/// Looks at a file alone, without the environment.
+fn check(file: &Path) -> Result<(), Failure> {
+    let name = file.display();
+    match config::read(Some(file), &Environment::default()) {
+        Ok(read) => {
+            report::say(format_args!("{name}: ok"));
+            if let Some(table) = table(&read.config) {
+                report::say(table.trim_end());
+            }
+            Ok(())
         }
-    })
+        Err(problems) => {
+            problems.lines().iter().for_each(|line| report::complain(line));
+            let count = match problems.problems.len() {
+                1 => "one problem".to_owned(),
+                count => format!("{count} problems"),
+            };
+            Err(Failure::new(Exit::Config, format!("{name}: {count}, see above")))
+        }
+    }
+}
+
+/// What differs from the defaults, one key a line.
+fn table(config: &ServerConfig) -> Option<String> {
+    let rows: Vec<[String; 3]> = diff::differences(config)
+        .iter()
+        .map(|change| [change.key.clone(), change.to_text(), change.from_text()])
+        .collect();
+    let title = ["key", "value", "default"].map(str::to_owned);
+    let width = |column: usize| {
+        let cells = rows.iter().chain([&title]).map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let (key, value) = (width(0), width(1));
+    let line = |[a, b, c]: &[String; 3]| format!("{a:<key$}  {b:<value$}  {c}\n");
+    let text = rows.iter().map(line).collect::<String>();
+    (!text.is_empty()).then(|| line(&title) + &text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use corecast::Policy;
 
     #[test]
-    fn a_full_file_is_read() {
-        let config = parse(
-            r#"
-            listen = "0.0.0.0:9100"
-            shards = 2
-            cpus = [0, 1]
-            backend = "sendmsg"
-
-            [[policies]]
-            pattern = "quote.*"
-            policy = "latest"
-
-            [outbox]
-            bytes_max = 1048576
-            stall_max_ms = 5000
-
-            [connection]
-            message_bytes_max = 4096
-            "#,
-        )
-        .expect("a good file");
-        assert_eq!(config.listen, "0.0.0.0:9100".parse().expect("an address"));
-        assert_eq!((config.shards, config.cpus.as_slice()), (2, &[0, 1][..]));
-        assert_eq!(config.backend, corecast::Backend::Sendmsg);
-        assert_eq!(config.policies[0].policy, Policy::Latest);
-        assert_eq!(config.outbox.bytes_max, 1 << 20);
-        assert_eq!(config.outbox.frames_max, Config::default().outbox.frames_max);
-        assert_eq!(config.connection.message_bytes_max, 4_096);
-    }
-
-    #[test]
-    fn an_empty_file_is_the_defaults() {
-        assert_eq!(parse(""), Ok(Config::default()));
-    }
-
-    #[test]
-    fn errors_name_line_and_key() {
-        for (text, line, words) in [
-            ("shards = 2\nshard = 3\n", "2:", &["`shard`", "unknown field"][..]),
-            ("[outbox]\nbytes_max = \"4MiB\"\n", "2:", &["in `bytes_max`", "invalid type"]),
-            ("backend = \"epoll\"\n", "1:", &["in `backend`", "epoll"]),
-            ("listen = \"nowhere\"\n", "1:", &["in `listen`"]),
-            ("shards = \n", "1:", &["in `shards`"]),
-            ("[[policies]]\npattern = \"a\"\npolicy = \"newest\"\n", "3:", &["newest"]),
-        ] {
-            let error = parse(text).expect_err(text);
-            assert!(error.starts_with(line), "{text:?} gave {error:?}");
-            for word in words {
-                assert!(error.contains(word), "{text:?} gave {error:?}, without {word}");
-            }
-        }
+    fn what_differs_from_the_defaults_is_a_table() {
+        assert_eq!(table(&ServerConfig::default()), None);
+        let mut config = ServerConfig::default();
+        config.engine.shards = 4;
+        config.feed.heartbeat_ms = 0;
+        let expected = "\
+key                value  default
+feed.heartbeat_ms  0      5000
+shards             4      0
+";
+        assert_eq!(table(&config).as_deref(), Some(expected));
     }
 }

@@ -10,7 +10,7 @@ Exit codes:
     2  the command line is wrong
    65  an input file has bad content
    66  an input file cannot be opened
-   69  the address cannot be listened on
+   69  an address cannot be listened on, or the server cannot be reached
    70  a shard panicked, or another error of the program itself
    74  reading or writing failed
    78  the configuration is wrong, or the machine lacks something (corecast doctor)
@@ -24,6 +24,8 @@ pub(crate) enum Exit {
     BadData = 65,
     /// An input file cannot be opened.
     NoInput = 66,
+    /// An address cannot be listened on, or the server cannot be reached.
+    Unavailable = 69,
     /// A shard panicked, or another error of the program itself.
     Software = 70,
     /// Reading or writing failed.
@@ -53,6 +55,12 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         crate::report::complain(&format!("corecast: {}", self.message));
         ExitCode::from(self.code)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -91,8 +99,15 @@ mod tests {
 
     #[test]
     fn every_exit_code_is_documented() {
-        let of = [Exit::BadData, Exit::NoInput, Exit::Software, Exit::Io, Exit::Config];
-        for code in of.map(|exit| exit as u8).into_iter().chain([0, 2, 69]) {
+        let of = [
+            Exit::BadData,
+            Exit::NoInput,
+            Exit::Unavailable,
+            Exit::Software,
+            Exit::Io,
+            Exit::Config,
+        ];
+        for code in of.map(|exit| exit as u8).into_iter().chain([0, 2]) {
             let column = format!("\n{code:>5}  ");
             assert!(EXIT_CODES_HELP.contains(&column), "{code} is missing");
         }

@@ -4,30 +4,68 @@ use super::common::{CommonArgs, LogFormat};
 use super::exit::{Exit, Failure};
 use crate::report;
 use std::io::{self, IsTerminal};
-use tracing_subscriber::EnvFilter;
+use std::sync::OnceLock;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{EnvFilter, reload};
 
-/// Starts logging for the whole process.
+/// What is logged where nothing else is said.
+pub(crate) const DEFAULT_LEVEL: &str = "info";
+
+/// Starts logging for the whole process, at the level that the command line names.
 ///
 /// # Errors
 ///
 /// When the level is none.
 pub(crate) fn start(common: &CommonArgs) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&common.log_level).map_err(|error| {
-        let message = format!(
-            "--log-level {:?}: {error}; use error, warn, info, debug or trace",
-            common.log_level
-        );
-        Failure::new(Exit::Config, message)
-    })?;
+    let filter = filter(common.log_level.as_deref().unwrap_or(DEFAULT_LEVEL))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AboveBars);
     match common.log {
         LogFormat::Text => {
-            lines.with_ansi(io::stderr().is_terminal()).with_target(false).init();
+            let lines = lines.with_ansi(io::stderr().is_terminal()).with_target(false);
+            let lines = lines.with_filter_reloading();
+            let handle = lines.reload_handle();
+            lines.init();
+            keep(move |filter| handle.reload(filter));
         }
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_filter_reloading();
+            let handle = lines.reload_handle();
+            lines.init();
+            keep(move |filter| handle.reload(filter));
+        }
     }
     Ok(())
+}
+
+/// Changes the level of a process that logs already.
+///
+/// # Errors
+///
+/// When the level is none.
+pub(crate) fn set_level(level: &str) -> Result<(), Failure> {
+    let filter = filter(level)?;
+    let Some(set) = SET.get() else { return Ok(()) };
+    set(filter).map_err(|error| {
+        Failure::new(Exit::Software, format!("the log level cannot be changed: {error}"))
+    })
+}
+
+fn filter(level: &str) -> Result<EnvFilter, Failure> {
+    EnvFilter::try_new(level).map_err(|error| {
+        let message =
+            format!("the log level {level:?}: {error}; use error, warn, info, debug or trace");
+        Failure::new(Exit::Config, message)
+    })
+}
+
+type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
+
+/// How the filter of this process is changed.
+static SET: OnceLock<SetFilter> = OnceLock::new();
+
+fn keep(set: impl Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync + 'static) {
+    // `init` has panicked where somebody was faster.
+    let _ = SET.set(Box::new(set));
 }
 
 /// Writes a log line to stderr, and moves progress bars out of its way.

@@ -3,7 +3,7 @@
 pub(crate) mod common;
 mod config;
 pub(crate) mod exit;
-mod logs;
+pub(crate) mod logs;
 pub(crate) mod values;
 
 use crate::{demo, doctor, replay, serve};
@@ -22,6 +22,7 @@ Examples:
   corecast replay ticks.gz --speed 10               recorded messages, ten times as fast
   corecast serve --listen 0.0.0.0:9001              topics for clients to publish and subscribe
   corecast doctor                                   is this machine set up well?
+  corecast config --docs                            every key of the configuration file
   corecast completions bash > /etc/bash_completion.d/corecast")]
 #[command(after_long_help = long_help())]
 struct Cli {
@@ -38,6 +39,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Serve(serve::ServeArgs),
     Doctor(doctor::DoctorArgs),
+    Config(config::ConfigArgs),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -56,7 +58,8 @@ pub(crate) fn run() -> ExitCode {
 
 fn dispatch(common: &CommonArgs, command: &Command) -> Result<(), Failure> {
     logs::start(common)?;
-    if !matches!(command, Command::Doctor(_) | Command::Completions { .. }) {
+    let serves = matches!(command, Command::Demo(_) | Command::Replay(_) | Command::Serve(_));
+    if serves {
         // Each connection is an open file; to go up to the hard limit needs no privilege.
         if let Err(error) = corecast_tuning::raise_nofile() {
             tracing::warn!(%error, "cannot raise the limit of open files");
@@ -67,6 +70,7 @@ fn dispatch(common: &CommonArgs, command: &Command) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(common, args),
         Command::Serve(args) => serve::run(common, args),
         Command::Doctor(args) => doctor::run(common, args),
+        Command::Config(args) => config::run(common, args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "corecast", &mut script);
@@ -74,6 +78,18 @@ fn dispatch(common: &CommonArgs, command: &Command) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// The environment variables that options read.
+pub(crate) fn option_variables() -> Vec<String> {
+    fn collect(command: &clap::Command, names: &mut Vec<String>) {
+        let variables = command.get_arguments().filter_map(clap::Arg::get_env);
+        names.extend(variables.map(|name| name.to_string_lossy().into_owned()));
+        command.get_subcommands().for_each(|command| collect(command, names));
+    }
+    let mut names = Vec::new();
+    collect(&Cli::command(), &mut names);
+    names
 }
 
 fn long_help() -> String {
@@ -84,6 +100,7 @@ Examples:
   corecast replay ticks.gz --speed 10               recorded messages, ten times as fast
   corecast serve --listen 0.0.0.0:9001              topics for clients to publish and subscribe
   corecast doctor                                   is this machine set up well?
+  corecast config --docs                            every key of the configuration file
   corecast completions bash > /etc/bash_completion.d/corecast
 
 {EXIT_CODES_HELP}

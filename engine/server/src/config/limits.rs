@@ -36,6 +36,8 @@ pub(crate) const PUBLISHERS_MAX: u32 = 64;
 pub(crate) const PUBLISHERS_CEILING: u32 = 65_536;
 /// Bytes of one record by default.
 pub(crate) const RECORD_BYTES_MAX: usize = 1 << 20;
+/// The shortest bound of a record: topic, key and header alone, in bytes.
+pub(crate) const RECORD_BYTES_MIN: u64 = 1_024;
 /// The longest record that can be configured, in bytes.
 pub(crate) const RECORD_BYTES_CEILING: usize = 1 << 26;
 /// Bytes of a Unix socket's path: `sun_path` holds 108 with its end.

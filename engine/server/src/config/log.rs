@@ -1,5 +1,6 @@
 //! `[log]`: what is logged.
 
+use crate::cli::logs::DEFAULT_LEVEL;
 use serde::{Deserialize, Serialize};
 
 /// What is logged. How lines look is the command line's alone: `--log`.
@@ -12,6 +13,6 @@ pub(crate) struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { level: "info".to_owned() }
+        Self { level: DEFAULT_LEVEL.to_owned() }
     }
 }

@@ -6,9 +6,10 @@ mod page;
 mod random;
 mod symbols;
 
-use crate::cli::common::{CommonArgs, ServingArgs, engine_config};
+use crate::cli::common::{CommonArgs, ServingArgs};
 use crate::cli::exit::Failure;
 use crate::clock;
+use crate::config::reload::Settings;
 use crate::control::Control;
 use crate::raw::{Audience, Inbound, RawHandler};
 use crate::replay::pace::wait_until;
@@ -64,14 +65,15 @@ pub(crate) struct DemoArgs {
 ///
 /// When the engine does not start, or a shard panics.
 pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
-    let config = engine_config(common, &args.serving, &POLICIES)?;
+    let settings = Settings::read(common, &args.serving, &POLICIES)?;
     let routes = Routes::default();
-    let builder =
-        Engine::builder().config(config).socket_path(move |path| routes.is_socket_path(path));
+    let builder = Engine::builder()
+        .config(settings.engine())
+        .socket_path(move |path| routes.is_socket_path(path));
     let engine = page::add(builder)?
         .spawn(move |_| RawHandler::new(routes, Inbound::Refuse, Audience::default()))?;
     let engine = Arc::new(engine);
-    let control = Control::start(Arc::clone(&engine))?;
+    let control = Control::start(Arc::clone(&engine), settings)?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
 
     let published = AtomicU64::new(0);

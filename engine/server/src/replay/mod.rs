@@ -10,9 +10,10 @@ mod source;
 mod summary;
 mod topic;
 
-use crate::cli::common::{CommonArgs, ServingArgs, engine_config};
+use crate::cli::common::{CommonArgs, ServingArgs};
 use crate::cli::exit::{Exit, Failure};
 use crate::clock;
+use crate::config::reload::Settings;
 use crate::control::Control;
 use crate::raw::{Audience, Inbound, RawHandler};
 use crate::report;
@@ -83,15 +84,15 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
     let on_bad = if args.skip_bad { OnBadLine::Skip } else { OnBadLine::Stop };
     // Bad files are told before anything is served.
     let merge = Merge::open(&args.files, on_bad, Topics::default()).map_err(bad_source)?;
-    let config = engine_config(common, &args.serving, &[])?;
+    let settings = Settings::read(common, &args.serving, &[])?;
     let (routes, audience) = (Routes::default(), Audience::default());
     let handlers = audience.clone();
     let engine = Engine::builder()
-        .config(config)
+        .config(settings.engine())
         .socket_path(move |path| routes.is_socket_path(path))
         .spawn(move |_| RawHandler::new(routes, Inbound::Refuse, handlers.clone()))?;
     let engine = Arc::new(engine);
-    let control = Control::start(Arc::clone(&engine))?;
+    let control = Control::start(Arc::clone(&engine), settings)?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
     wait_for_clients(args.wait_clients, &audience, &control);
 

@@ -1,7 +1,8 @@
 //! `corecast serve`: topics for clients, nothing published by the server itself.
 
-use crate::cli::common::{CommonArgs, ServingArgs, engine_config};
+use crate::cli::common::{CommonArgs, ServingArgs};
 use crate::cli::exit::Failure;
+use crate::config::reload::Settings;
 use crate::control::Control;
 use crate::raw::{Audience, Inbound, RawHandler};
 use crate::report;
@@ -22,21 +23,9 @@ Examples:
   corecast serve --config corecast.toml --shards 4 --cpus 2-5
   corecast serve --listen 0.0.0.0:9001 --policy latest=quote.* --policy drop_oldest=log.>
 
-A configuration file, with the defaults (policies are first come, first matched):
-  listen = \"127.0.0.1:9001\"
-  shards = 0                       # one for each usable CPU
-  cpus = []                        # all that the process may use
-  backend = \"ring\"
-  [[policies]]
-  pattern = \"quote.*\"
-  policy = \"latest\"
-  [outbox]
-  bytes_max = 4194304
-  frames_max = 16384
-  age_max_ms = 30000
-  stall_max_ms = 10000
-  [connection]
-  message_bytes_max = 65536")]
+Every setting can stand in a file and in the environment: corecast config --docs tells all keys,
+corecast config --check FILE looks at a file. SIGHUP reads both again, applies what can change at
+run time, and logs what needs a restart.")]
 pub(crate) struct ServeArgs {
     /// Add /echo, which returns each message to its sender
     #[arg(long, env = "CORECAST_ECHO")]
@@ -52,15 +41,15 @@ pub(crate) struct ServeArgs {
 ///
 /// When the engine does not start, or a shard panics.
 pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> {
-    let config = engine_config(common, &args.serving, &[])?;
+    let settings = Settings::read(common, &args.serving, &[])?;
     let routes = Routes { echo: args.echo };
     let audience = Audience::default();
     let engine = Engine::builder()
-        .config(config)
+        .config(settings.engine())
         .socket_path(move |path| routes.is_socket_path(path))
         .spawn(move |_| RawHandler::new(routes, Inbound::Broadcast, audience.clone()))?;
     let engine = Arc::new(engine);
-    let control = Control::start(Arc::clone(&engine))?;
+    let control = Control::start(Arc::clone(&engine), settings)?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
     while !control.is_stopping() {
         control.wait(Duration::from_secs(60));

@@ -1,0 +1,65 @@
+//! The structs from tables, and tables from the structs.
+
+use super::ServerConfig;
+use super::keys::sample;
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// Makes the settings of a whole table. Unknown keys are errors.
+///
+/// # Errors
+///
+/// What the structs refuse.
+pub(super) fn config(mut table: Table) -> Result<ServerConfig, String> {
+    fn section<T: Default + for<'de> Deserialize<'de>>(
+        table: &mut Table,
+        name: &str,
+    ) -> Result<T, String> {
+        let section = table.remove(name);
+        section.map_or_else(|| Ok(T::default()), |section| section.try_into().map_err(message))
+    }
+    Ok(ServerConfig {
+        feed: section(&mut table, "feed")?,
+        ingest: section(&mut table, "ingest")?,
+        admin: section(&mut table, "admin")?,
+        log: section(&mut table, "log")?,
+        engine: table.try_into().map_err(message)?,
+    })
+}
+
+/// The table of these settings.
+pub(super) fn table(config: &ServerConfig) -> Table {
+    // A path that is no UTF-8 comes from no file and no option.
+    Table::try_from(config).unwrap_or_else(|error| unreachable!("settings are TOML: {error}"))
+}
+
+/// Whether the structs take this value at this path, everything else being the default.
+///
+/// # Errors
+///
+/// What they say.
+pub(super) fn alone(path: &str, value: &Value) -> Result<(), String> {
+    config(nest(path, value)).map(drop)
+}
+
+fn nest(path: &str, value: &Value) -> Table {
+    let (segment, rest) = path.split_once('.').map_or((path, None), |(a, b)| (a, Some(b)));
+    let name = segment.split('[').next().unwrap_or(segment);
+    let inner = match rest {
+        None => value.clone(),
+        Some(rest) if name.len() < segment.len() => {
+            // An element has required keys besides this one.
+            let mut all = sample();
+            let element = all.get_mut(name).and_then(|list| list.as_array_mut()?.pop());
+            let mut element = element.and_then(|it| it.try_into().ok()).unwrap_or_else(Table::new);
+            element.insert(rest.to_owned(), value.clone());
+            Value::Array(vec![Value::Table(element)])
+        }
+        Some(rest) => Value::Table(nest(rest, value)),
+    };
+    Table::from_iter([(name.to_owned(), inner)])
+}
+
+fn message(error: toml::de::Error) -> String {
+    error.message().trim_end().to_owned()
+}

@@ -1,0 +1,245 @@
+//! Every key of the configuration: its unit, and a sentence. Default, type and bound come from the
+//! structs themselves ([`keys`](super::keys)).
+
+use super::keys::{Key, key};
+
+/// In the order in which the reference tells them.
+pub(super) const REFERENCE: &[Key] = &[
+    key("listen", "", "Address and port to listen on; port 0 lets the kernel choose one.")
+        .text("an address and port"),
+    key("shards", "", "Shards, each a thread on a core of its own; 0: one for each usable CPU."),
+    key("cpus", "", "CPUs for the shards, in turn; none: all that the process may use."),
+    key(
+        "backend",
+        "",
+        "How frames reach the sockets: one io_uring submission for many of them, or \
+        one system call each.",
+    )
+    .one_of(&["ring", "sendmsg"]),
+    key(
+        "policies",
+        "",
+        "What a backlog does, by topic pattern; the first that matches holds, and \
+        where none does, `lossless`.",
+    ),
+    key(
+        "namespaces",
+        "",
+        "What holds for the topics of the feed that share their first token; \
+        topics of no namespace are unknown.",
+    ),
+    key("policies[].pattern", "", "Topics: dot-separated tokens, `*` for one, `>` for the rest.")
+        .text("a pattern")
+        .required(),
+    key("policies[].policy", "", "What a backlog does to them.").one_of(POLICIES).required(),
+    key("namespaces[].name", "", "First token of its topics; `*`: all that no other names.")
+        .text("`*`, or letters, digits and `_-:/+=@~`, without a dot"),
+    key("namespaces[].policy", "", "What a backlog does.").one_of(POLICIES),
+    key("namespaces[].allow", "", "Policies that a subscriber may ask for besides.")
+        .one_of(POLICIES),
+    key(
+        "namespaces[].snapshot",
+        "",
+        "What who joins gets first: nothing, the last message, the \
+        last of each key, or what the publisher sends as snapshot and the messages since.",
+    )
+    .one_of(&["none", "last", "keys", "published"]),
+    key(
+        "namespaces[].history_entries",
+        "messages",
+        "Messages of a stream kept for those who \
+        resume or ask, at most; 0: none.",
+    ),
+    key("namespaces[].history_bytes", "bytes", "Bytes of a stream's history at most."),
+    key("namespaces[].history_age_ms", "ms", "Age of a kept message at most; 0: no bound."),
+    key("namespaces[].presence", "", "Whether who subscribes and who leaves is told the others."),
+    key(
+        "namespaces[].presence_max",
+        "members",
+        "Members of a topic at most; one more is not \
+        subscribed.",
+    ),
+    key(
+        "namespaces[].publish",
+        "",
+        "Who may publish: ingest and admin port alone, or clients too.",
+    )
+    .one_of(&["server", "clients"]),
+    key(
+        "namespaces[].open",
+        "",
+        "Whether subscribing makes a topic; else it must have been \
+        published to.",
+    ),
+    key("namespaces[].payload", "", "What publishers send: JSON, or any bytes.")
+        .one_of(&["json", "binary"]),
+    key(
+        "namespaces[].interval_min_ms",
+        "ms",
+        "The smallest interval of a conflated variant, such \
+        as `@100ms`; 0: there are none.",
+    ),
+    key("namespaces[].variants_max", "variants", "Conflated variants of one topic at a time."),
+    key(
+        "namespaces[].stale_after_ms",
+        "ms",
+        "A topic whose publisher is silent that long is \
+        called stale; 0: never.",
+    ),
+    key("namespaces[].message_bytes_max", "bytes", "Bytes of one message's payloads and key."),
+    key("namespaces[].topics_max", "topics", "Topics of the namespace, of one shard, at most."),
+    key("outbox.bytes_max", "bytes", "Bytes queued for one connection at most."),
+    key("outbox.frames_max", "frames", "Frames queued for one connection at most."),
+    key("outbox.age_max_ms", "ms", "Age of a queued frame at most; then its policy applies."),
+    key(
+        "outbox.stall_max_ms",
+        "ms",
+        "A connection with a backlog that takes no byte for so long is \
+        closed.",
+    ),
+    key(
+        "connection.connections_max",
+        "connections",
+        "Connections of one shard at most; one more \
+        is answered 503.",
+    ),
+    key(
+        "connection.message_bytes_max",
+        "bytes",
+        "Bytes of one incoming message at most; more is \
+        closed with 1009.",
+    ),
+    key(
+        "connection.message_parts_max",
+        "fragments",
+        "Fragments of one incoming message at most; \
+        more is closed with 1008.",
+    ),
+    key(
+        "connection.control_frames_per_second_max",
+        "frames/s",
+        "Control frames of one connection \
+        in a second at most; more is closed with 1008.",
+    ),
+    key("connection.handshake_timeout_ms", "ms", "Time for the whole opening handshake."),
+    key(
+        "connection.message_timeout_ms",
+        "ms",
+        "Time for a message to arrive whole; longer is \
+        closed with 1008.",
+    ),
+    key(
+        "connection.ping_interval_ms",
+        "ms",
+        "A connection that was silent that long is pinged; 0: \
+        never.",
+    ),
+    key("connection.pong_timeout_ms", "ms", "Time for the answer to a ping."),
+    key(
+        "connection.idle_timeout_ms",
+        "ms",
+        "A connection whose peer sent no message that long is \
+        closed; 0: never.",
+    ),
+    key("connection.close_timeout_ms", "ms", "Time for the closing handshake."),
+    key("topics.topic_bytes_max", "bytes", "Bytes of a topic's name at most."),
+    key("topics.topics_max", "topics", "Topics of one shard at most."),
+    key("topics.subscriptions_max", "subscriptions", "Subscriptions of one connection at most."),
+    key("socket.send_buffer_bytes", "bytes", "`SO_SNDBUF`; 0: the kernel's own tuning."),
+    key(
+        "socket.notsent_lowat_bytes",
+        "bytes",
+        "`TCP_NOTSENT_LOWAT`, so that a backlog waits where \
+        policies see it; 0: off.",
+    ),
+    key("socket.backlog", "connections", "Length of the accept queue; 0: `net.core.somaxconn`."),
+    key("mesh.pending_publishes_max", "messages", "Publications pending between shards at most."),
+    key("mesh.pending_bytes_max", "bytes", "Bytes of pending publications at most."),
+    key("flush.batch_max", "sockets", "Sockets that one submission serves."),
+    key("flush.direct_max", "sockets", "Up to so many sockets are written to directly."),
+    key(
+        "flush.window_us",
+        "µs",
+        "How long frames may pile up before they are written: later, but \
+        many in one write; 0: not at all.",
+    ),
+    key(
+        "flush.window_under_load",
+        "",
+        "Whether the window is kept only while writing takes more \
+        than half of the shard's time.",
+    ),
+    key("feed.enabled", "", "Whether `corecast serve` speaks the feed's protocol."),
+    key("feed.path", "", "Its path.").text("a path that is not under `/ws/`"),
+    key("feed.heartbeat_ms", "ms", "Time between two heartbeats; 0: there are none.").reloadable(),
+    key(
+        "feed.errors_max",
+        "errors/min",
+        "Malformed commands of one connection in a minute at \
+        most; one more is closed with 1008.",
+    )
+    .reloadable(),
+    key(
+        "feed.commands_per_second_max",
+        "commands/s",
+        "Commands of one connection in a second, on \
+        average; more are answered 429; 0: no bound.",
+    )
+    .reloadable(),
+    key(
+        "feed.commands_burst",
+        "commands",
+        "Commands that a connection may send at once, after it \
+        was silent.",
+    )
+    .reloadable(),
+    key("feed.topics_per_command_max", "topics", "Topics and patterns of one command at most.")
+        .reloadable(),
+    key(
+        "feed.identity",
+        "",
+        "Who a client is: nobody by name, or the user that `?user=` names, \
+        without proof (for development, or behind a gateway that writes it).",
+    )
+    .one_of(&["anonymous", "query"])
+    .reloadable(),
+    key("feed.send", "", "To whom clients may `send`.").one_of(&["off", "users"]).reloadable(),
+    key("feed.history_reply_max", "messages", "Messages of one answer to `history` at most.")
+        .reloadable(),
+    key("ingest.tcp", "", "Address and port for publishers over TCP.")
+        .text("an address and port; `\"\"`: none"),
+    key("ingest.unix", "", "Path of the Unix socket for publishers.")
+        .text("a path of at most 107 bytes; `\"\"`: none"),
+    key("ingest.publishers_max", "connections", "Publishers connected at a time, at most."),
+    key(
+        "ingest.record_bytes_max",
+        "bytes",
+        "Bytes of one record at most; a longer one ends the \
+        connection.",
+    ),
+    key(
+        "admin.listen",
+        "",
+        "Address and port for operators, who are asked for no proof: keep it \
+        on loopback.",
+    )
+    .text("an address and port; `\"\"`: none"),
+    key(
+        "admin.body_bytes_max",
+        "bytes",
+        "Bytes of one request's body at most; more is answered \
+        413.",
+    ),
+    key(
+        "admin.batch_max",
+        "messages",
+        "Messages of one `POST /publish/batch` at most; more is \
+        answered 413.",
+    ),
+    key("log.level", "", "Which log lines there are.")
+        .text("error, warn, info, debug, trace, or directives such as `corecast_shard=debug`")
+        .reloadable(),
+];
+
+const POLICIES: &[&str] =
+    &["lossless", "lossless:gap", "latest", "latest_by_key", "drop_oldest", "close"];

@@ -1,0 +1,144 @@
+//! What SIGHUP does: the file and the environment are read again, what can be applied is, and of
+//! the rest is said that it needs a restart.
+
+use super::diff::{Change, diff};
+use super::env::Environment;
+use super::feed::FeedConfig;
+use super::shared::Shared;
+use super::{Read, ServerConfig};
+use crate::cli::common::{CommonArgs, ServingArgs, override_with_options};
+use crate::cli::exit::Failure;
+use crate::cli::{self, logs};
+use corecast::{Config, Engine, Namespace, Policy};
+
+/// The settings of a running program, and where they came from.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    running: ServerConfig,
+    feed: Shared<FeedConfig>,
+    source: Source,
+}
+
+/// Everything that settings come from, to read them again.
+#[derive(Clone, Debug)]
+struct Source {
+    common: CommonArgs,
+    serving: ServingArgs,
+    environment: Environment,
+    built_in: &'static [(&'static str, Policy)],
+}
+
+impl Settings {
+    /// Reads the file, lays the environment over it and the options over both, and says what is odd
+    /// about them. `built_in` policies come last, behind those of the command line and of the file.
+    /// From here on the configuration's log level holds.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong, and where.
+    pub(crate) fn read(
+        common: &CommonArgs,
+        serving: &ServingArgs,
+        built_in: &'static [(&'static str, Policy)],
+    ) -> Result<Self, Failure> {
+        let environment = Environment::of_process(cli::option_variables());
+        let (common, serving) = (common.clone(), serving.clone());
+        let source = Source { common, serving, environment, built_in };
+        let Read { config, warnings } = source.read()?;
+        logs::set_level(&config.log.level)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(Self { feed: Shared::new(config.feed.clone()), running: config, source })
+    }
+
+    /// All settings, as they run.
+    pub(crate) fn running(&self) -> &ServerConfig {
+        &self.running
+    }
+
+    /// The engine's settings.
+    pub(crate) fn engine(&self) -> Config {
+        self.running.engine.clone()
+    }
+
+    /// The feed's settings, which may change.
+    pub(crate) fn feed(&self) -> Shared<FeedConfig> {
+        self.feed.clone()
+    }
+
+    /// Reads everything again, applies what can be, and logs one line for each changed key. What is
+    /// wrong changes nothing.
+    pub(crate) fn reload(&mut self, engine: &Engine) {
+        let new = match self.source.read() {
+            Ok(Read { config, .. }) => config,
+            Err(failure) => {
+                tracing::error!("the configuration was not reloaded, nothing changes: {failure}");
+                return;
+            }
+        };
+        let changes = diff(&self.running, &new);
+        if changes.is_empty() {
+            tracing::info!("configuration reloaded: nothing has changed");
+        }
+        let namespaces_change = changes.iter().any(Change::is_namespace);
+        let namespaces_apply =
+            namespaces_change && apply_namespaces(engine, &new.engine.namespaces);
+        // These lines are wanted in the old level or in the new one.
+        if !tracing::enabled!(tracing::Level::INFO) {
+            self.apply_level(&new);
+        }
+        for change in &changes {
+            let is_applied = match change.is_namespace() {
+                true => namespaces_apply,
+                false => change.is_reloadable(),
+            };
+            tell(change, is_applied);
+        }
+        self.apply_level(&new);
+        self.apply_feed(new.feed);
+        if namespaces_apply {
+            self.running.engine.namespaces = new.engine.namespaces;
+        }
+    }
+
+    fn apply_level(&mut self, new: &ServerConfig) {
+        if let Err(failure) = logs::set_level(&new.log.level) {
+            tracing::error!("{failure}");
+            return;
+        }
+        self.running.log = new.log.clone();
+    }
+
+    /// Where the feed is, and whether there is one, stays as it was at the start.
+    fn apply_feed(&mut self, new: FeedConfig) {
+        let FeedConfig { enabled, ref path, .. } = self.running.feed;
+        let new = FeedConfig { enabled, path: path.clone(), ..new };
+        if new != self.running.feed {
+            self.feed.set(new.clone());
+            self.running.feed = new;
+        }
+    }
+}
+
+impl Source {
+    fn read(&self) -> Result<Read, Failure> {
+        let mut read = super::read(self.serving.config.as_deref(), &self.environment)?;
+        override_with_options(&mut read.config, &self.common, &self.serving, self.built_in);
+        Ok(read)
+    }
+}
+
+/// The one place where namespaces reach a running engine: topics made later follow the new ones.
+/// Gives whether they were taken; this engine takes them at its start only.
+fn apply_namespaces(_engine: &Engine, _namespaces: &[Namespace]) -> bool {
+    false
+}
+
+fn tell(change: &Change, is_applied: bool) {
+    let (key, from, to) = (&change.key, change.from_text(), change.to_text());
+    match is_applied {
+        true => tracing::info!(%key, %from, %to, "setting applied"),
+        false => tracing::warn!(%key, %from, %to, "setting needs a restart"),
+    }
+}
