@@ -1,14 +1,16 @@
 //! What a hub is told when it is made.
 
-use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
 use corecast_wire::Frame;
 
+use crate::codec::{Codec, RawCodec};
 use crate::limits::{
     OUTBOX_AGE_MAX, OUTBOX_BYTES_MAX, OUTBOX_FRAMES_MAX, OUTBOX_STALL_MAX, SUBSCRIPTIONS_MAX,
     TOPIC_BYTES_MAX, TOPICS_MAX,
 };
+use crate::namespace::Namespaces;
 use crate::rules::Rules;
 use crate::slow::Gap;
 
@@ -16,7 +18,10 @@ use crate::slow::Gap;
 ///
 /// Beyond them an outbox holds at most: one frame of any size when nothing else waits; conflated
 /// entries up to a quarter more ([`CONFLATED_ALLOWANCE_PART`](crate::limits)); one gap notice
-/// per `lossless:gap` subscription and one that is partly sent; one pong, one ping, one Close.
+/// per `lossless:gap` or `lossless:snapshot` subscription and one that is partly sent;
+/// announcements of what patterns matched
+/// ([`ANNOUNCEMENT_BYTES_ALLOWANCE`](crate::limits::ANNOUNCEMENT_BYTES_ALLOWANCE)); one pong, one
+/// ping, one Close.
 /// Values outside the ceilings of [`limits`](crate::limits) are brought to the nearest inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxLimits {
@@ -43,7 +48,7 @@ impl Default for OutboxLimits {
 }
 
 /// What a hub is told when it is made.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct HubConfig {
     /// Which policy a topic has.
     pub rules: Rules,
@@ -53,11 +58,14 @@ pub struct HubConfig {
     pub topic_bytes_max: usize,
     /// Topics that have at least one subscriber.
     pub topics_max: usize,
-    /// Subscriptions of one connection.
+    /// Subscriptions of one connection, those by patterns left out.
     pub subscriptions_max: usize,
-    /// Makes the frame that tells a subscriber what it missed. The hub does not know the
-    /// client-facing protocol; the default is a small JSON text.
-    pub gap_notice: fn(&Gap<'_>) -> Frame,
+    /// Makes the notices: the hub does not know the client-facing protocol. The default makes
+    /// small JSON texts.
+    pub codec: Arc<dyn Codec>,
+    /// Which policy a pattern's subscriber gets for a topic; where none names the topic, it is
+    /// the one that was asked for, or that of the rules.
+    pub namespaces: Arc<Namespaces>,
 }
 
 impl Default for HubConfig {
@@ -68,20 +76,9 @@ impl Default for HubConfig {
             topic_bytes_max: TOPIC_BYTES_MAX,
             topics_max: TOPICS_MAX,
             subscriptions_max: SUBSCRIPTIONS_MAX,
-            gap_notice: json_gap_notice,
+            codec: Arc::new(RawCodec),
+            namespaces: Arc::default(),
         }
-    }
-}
-
-impl fmt::Debug for HubConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubConfig")
-            .field("rules", &self.rules)
-            .field("outbox", &self.outbox)
-            .field("topic_bytes_max", &self.topic_bytes_max)
-            .field("topics_max", &self.topics_max)
-            .field("subscriptions_max", &self.subscriptions_max)
-            .finish_non_exhaustive()
     }
 }
 

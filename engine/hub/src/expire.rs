@@ -2,8 +2,12 @@
 
 use crate::hub::Hub;
 use crate::id::{ConnId, Timestamp, TopicId};
+use crate::outbox::aged::Aged;
+use crate::outbox::backlog::Notice;
 use crate::outbox::entry::Kind;
-use crate::slow::{Gap, SlowReason};
+use crate::outbox::ring::Ring;
+use crate::resync::Pause;
+use crate::slow::SlowReason;
 
 impl Hub {
     /// Judges one connection by age and stall; called by the shard's sweep.
@@ -11,7 +15,7 @@ impl Hub {
     /// A peer that took no byte for `stall_max` is closed. A frame that waited longer than
     /// `age_max` is treated as its policy says: `lossless`, `close` and frames sent to this
     /// connection alone close it, `lossless:gap` discards the topic's backlog and declares the
-    /// gap, `drop_oldest` discards the frame; `latest` and `latest_by_key` keep it, since it is
+    /// gap, `lossless:snapshot` discards it and pauses, `drop_oldest` discards the frame; `latest` and `latest_by_key` keep it, since it is
     /// still the newest. A connection that is closing already is left to its close deadline.
     ///
     /// Returns the reason when this call closed the connection, which is also counted and
@@ -20,7 +24,7 @@ impl Hub {
         self.ledger.advance(now);
         let slot = self.slots.get_mut(conn)?;
         let (outbox, ledger) = (&mut slot.outbox, &mut self.ledger);
-        if outbox.is_empty() || outbox.close_queued() {
+        if outbox.is_empty() && !outbox.is_held_back() || outbox.close_queued() {
             return None;
         }
         let (stall, stall_max) = (ledger.now.since(outbox.progress_at()), ledger.bounds.stall_max);
@@ -38,27 +42,18 @@ impl Hub {
 
     /// Treats the frames that are too old; returns why the connection must be closed, if so.
     fn expire_aged(&mut self, conn: ConnId) -> Option<SlowReason> {
-        let Self { slots, topics, ledger, .. } = self;
-        let slot = slots.at_mut(conn.index);
-        let outbox = &mut slot.outbox;
         let mut from = 0;
         let mut closes = None;
-        while let Some(aged) = outbox.next_aged(from, ledger) {
+        while let Some(aged) = self.slots.at_mut(conn.index).outbox.next_aged(from, &self.ledger) {
             from = aged.index + 1;
+            let owned = aged.topic != TopicId::NONE;
             match aged.kind {
-                Kind::DropOldest => ledger.totals.dropped += outbox.discard(aged.index, ledger),
-                Kind::LosslessGap if aged.topic == TopicId::NONE => {
-                    ledger.totals.dropped += outbox.discard(aged.index, ledger);
+                Kind::LosslessGap | Kind::LosslessSnapshot if owned => {
+                    self.expire_chain(conn, &aged);
                 }
-                Kind::LosslessGap => {
-                    let Some(position) = slot.subscriptions.position(aged.topic) else { continue };
-                    let Some(topic) = topics.get_mut(aged.topic) else { continue };
-                    let lost_of = &mut topic.subscribers[position as usize].pending;
-                    let lost = outbox.discard_chain(*lost_of, ledger);
-                    ledger.totals.dropped += lost.frames;
-                    let (from, to) = lost.range.unwrap_or_default();
-                    let gap = Gap { topic: &topic.name, from, to, reason: aged.reason };
-                    *lost_of = outbox.put_gap(lost.place, aged.topic, &gap, ledger);
+                Kind::DropOldest | Kind::LosslessGap | Kind::LosslessSnapshot => {
+                    let outbox = &mut self.slots.at_mut(conn.index).outbox;
+                    self.ledger.totals.dropped += outbox.discard(aged.index, &mut self.ledger);
                 }
                 _ => {
                     closes = Some(aged.reason);
@@ -66,7 +61,34 @@ impl Hub {
                 }
             }
         }
-        outbox.check_holes(conn, ledger);
+        self.slots.at_mut(conn.index).outbox.check_holes(conn, &mut self.ledger);
         closes
+    }
+
+    /// Discards all that waits of a subscription; tells the gap, or pauses.
+    fn expire_chain(&mut self, conn: ConnId, aged: &Aged) {
+        let Self { slots, topics, ledger, .. } = self;
+        let slot = slots.at_mut(conn.index);
+        let outbox = &mut slot.outbox;
+        let Some(position) = slot.subscriptions.position(aged.topic) else { return };
+        let Some(topic) = topics.get_mut(aged.topic) else { return };
+        let (stream, subscriber) = topic.at(position);
+        let &Aged { reason, topic, .. } = aged;
+        if aged.kind == Kind::LosslessSnapshot {
+            let newest = outbox.newest_number(subscriber.pending());
+            if let Some(lost_to) = newest {
+                let pause = Pause { conn, topic, reason, lost_to };
+                ledger.totals.dropped += pause.begin(subscriber, outbox, &mut slot.paused, ledger);
+                return;
+            }
+        }
+        let lost = outbox.discard_chain(subscriber.pending(), ledger);
+        ledger.totals.dropped += lost.frames;
+        let place = lost.range.map_or(Ring::NOWHERE, |(from, to)| {
+            let notice = Notice { stream, from, to, reason, encoding: subscriber.encoding };
+            outbox.put_gap(lost.place, topic, notice, ledger)
+        });
+        outbox.trim(ledger);
+        subscriber.set_pending(place);
     }
 }

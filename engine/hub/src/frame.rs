@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use corecast_wire::Frame;
 
+use crate::encoding::{Encoding, Frames};
 use crate::id::Timestamp;
 
 /// A handle to one prepared frame and the instant of its publication.
@@ -62,5 +63,44 @@ impl fmt::Debug for SharedFrame {
             .field("published_at", &self.0.published_at)
             .field("handles", &Rc::strong_count(&self.0))
             .finish()
+    }
+}
+
+/// One message as handles: at most one frame for each encoding, made once for each shard.
+#[derive(Debug, Clone, Default)]
+pub struct SharedFrames([Option<SharedFrame>; Encoding::ALL.len()]);
+
+impl SharedFrames {
+    /// Puts each of the frames behind a handle.
+    #[must_use]
+    pub fn new(frames: &Frames, published_at: Timestamp) -> Self {
+        let share = |frame: &Frame| SharedFrame::new(frame.clone(), published_at);
+        Self(Encoding::ALL.map(|encoding| frames.get(encoding).map(share)))
+    }
+
+    /// A frame for [`Encoding::Raw`] alone.
+    #[must_use]
+    pub fn raw(frame: SharedFrame) -> Self {
+        Self::default().with(Encoding::Raw, frame)
+    }
+
+    /// These frames and one more.
+    #[must_use]
+    pub fn with(mut self, encoding: Encoding, frame: SharedFrame) -> Self {
+        self.0[encoding as usize] = Some(frame);
+        self
+    }
+
+    /// The frame of an encoding.
+    #[inline]
+    #[must_use]
+    pub const fn get(&self, encoding: Encoding) -> Option<&SharedFrame> {
+        self.0[encoding as usize].as_ref()
+    }
+}
+
+impl From<SharedFrame> for SharedFrames {
+    fn from(frame: SharedFrame) -> Self {
+        Self::raw(frame)
     }
 }

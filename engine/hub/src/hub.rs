@@ -1,10 +1,14 @@
 //! The hub: all connections, topics and outboxes of one shard.
 
+use std::sync::Arc;
+
 use crate::config::HubConfig;
 use crate::id::{ConnId, Timestamp};
 use crate::ledger::Ledger;
+use crate::namespace::Namespaces;
 use crate::outbox::Outbox;
 use crate::outbox::drain::Sent;
+use crate::patterns::{Match, Tries};
 use crate::registry::Topics;
 use crate::report::Totals;
 use crate::rules::Rules;
@@ -19,6 +23,12 @@ pub struct Hub {
     pub(crate) topics: Topics,
     pub(crate) ledger: Ledger,
     pub(crate) rules: Rules,
+    pub(crate) namespaces: Arc<Namespaces>,
+    pub(crate) tries: Tries,
+    /// Filled and emptied in a call.
+    pub(crate) matches: Vec<Match>,
+    /// Patterns that match more than they may hold, each once.
+    pub(crate) unmatched: Vec<(ConnId, Box<str>)>,
     pub(crate) topic_bytes_max: usize,
     pub(crate) topics_max: usize,
     pub(crate) subscriptions_max: usize,
@@ -28,12 +38,16 @@ impl Hub {
     /// A hub without connections.
     #[must_use]
     pub fn new(config: HubConfig) -> Self {
-        let HubConfig { rules, outbox, gap_notice, .. } = config;
+        let HubConfig { rules, namespaces, outbox, codec, .. } = config;
         Self {
             slots: Slots::default(),
             topics: Topics::default(),
-            ledger: Ledger::new(outbox, gap_notice),
+            ledger: Ledger::new(outbox, codec),
             rules,
+            namespaces,
+            tries: Tries::default(),
+            matches: Vec::new(),
+            unmatched: Vec::new(),
             topic_bytes_max: config.topic_bytes_max,
             topics_max: config.topics_max.min(u32::MAX as usize - 1),
             subscriptions_max: config.subscriptions_max,
@@ -47,7 +61,8 @@ impl Hub {
     }
 
     /// Ends a connection: its subscriptions and what waits for it are gone, its id means
-    /// nothing any more. O(own subscriptions and frames). False when it was gone already.
+    /// nothing any more. O(own subscriptions, patterns and frames). False when it was gone
+    /// already.
     pub fn disconnect(&mut self, conn: ConnId) -> bool {
         let Some(slot) = self.slots.get_mut(conn) else { return false };
         let abandoned = slot.outbox.abandon(&mut self.ledger);
@@ -55,6 +70,7 @@ impl Hub {
         while let Some(subscription) = self.slots.at_mut(conn.index).subscriptions.pop() {
             self.leave(subscription.0, subscription.1);
         }
+        self.leave_patterns(conn);
         self.slots.disconnect(conn);
         true
     }
@@ -82,6 +98,7 @@ impl Hub {
         if sent.more {
             slot.outbox.mark_dirty(conn, &mut self.ledger);
         }
+        slot.outbox.judge_resync(conn, &mut self.ledger);
         sent
     }
 
@@ -91,6 +108,7 @@ impl Hub {
         let Some(slot) = self.slots.get_mut(conn) else { return };
         slot.outbox.set_blocked(blocked);
         slot.outbox.mark_dirty(conn, &mut self.ledger);
+        slot.outbox.judge_resync(conn, &mut self.ledger);
     }
 
     /// Replaces `out` by the connections that have something to send and are not blocked, each

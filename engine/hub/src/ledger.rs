@@ -1,9 +1,9 @@
 //! What all outboxes of a hub share: bounds, storage, lists and totals.
 
 use core::time::Duration;
+use std::sync::Arc;
 
-use corecast_wire::Frame;
-
+use crate::codec::Codec;
 use crate::config::OutboxLimits;
 use crate::id::{ConnId, Timestamp};
 use crate::limits::{
@@ -12,7 +12,7 @@ use crate::limits::{
 };
 use crate::outbox::ring::Pool;
 use crate::report::Totals;
-use crate::slow::{Gap, SlowReason};
+use crate::slow::SlowReason;
 
 /// The part of the hub that an outbox operation may touch besides its own outbox.
 #[derive(Debug)]
@@ -31,11 +31,13 @@ pub(crate) struct Ledger {
     pub(crate) congested: u32,
     pub(crate) queued_bytes: u64,
     pub(crate) queued_frames: u64,
-    pub(crate) gap_notice: fn(&Gap<'_>) -> Frame,
+    pub(crate) codec: Arc<dyn Codec>,
+    /// Connections with paused subscriptions that may go on. A connection stands here once.
+    pub(crate) resync: Vec<ConnId>,
 }
 
 impl Ledger {
-    pub(crate) fn new(limits: OutboxLimits, gap_notice: fn(&Gap<'_>) -> Frame) -> Self {
+    pub(crate) fn new(limits: OutboxLimits, codec: Arc<dyn Codec>) -> Self {
         Self {
             bounds: Bounds::new(limits),
             pool: Pool::default(),
@@ -47,7 +49,8 @@ impl Ledger {
             congested: 0,
             queued_bytes: 0,
             queued_frames: 0,
-            gap_notice,
+            codec,
+            resync: Vec::new(),
         }
     }
 

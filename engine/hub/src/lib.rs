@@ -6,16 +6,15 @@
 //! [took](Hub::sent). What a backlog does is the subscription's [`Policy`].
 //!
 //! ```
-//! use corecast_hub::{Hub, HubConfig, Publication, SharedFrame, Timestamp};
+//! use corecast_hub::{Frames, Hub, HubConfig, Publication, SharedFrames, Timestamp};
 //! use corecast_wire::Frame;
 //!
 //! let mut hub = Hub::new(HubConfig::default());
 //! let conn = hub.connect(Timestamp(0));
 //! hub.subscribe(conn, "quote.BTCUSDT", None)?;
 //!
-//! let frame = SharedFrame::new(Frame::text("61000.5"), Timestamp(10));
-//! let topic = "quote.BTCUSDT";
-//! let publication = Publication { topic, seq: 1, frame: &frame, key: None, except: None };
+//! let frames = SharedFrames::new(&Frames::raw(Frame::text("61000.5")), Timestamp(10));
+//! let publication = Publication::raw("quote.BTCUSDT", 1, &frames);
 //! assert_eq!(hub.publish(&publication, Timestamp(10)).delivered, 1);
 //!
 //! let (mut dirty, mut slices) = (Vec::new(), Vec::new());
@@ -42,23 +41,28 @@ mod ledger;
 pub mod limits;
 mod message;
 mod namespace;
+mod offer;
 mod outbox;
+mod patterns;
 mod policy;
 mod publish;
 mod registry;
 mod report;
+mod resync;
 mod rules;
 pub mod session;
 mod slots;
 mod slow;
+mod stream;
 mod subscribe;
+mod subscriptions;
 mod topic;
 
 pub use codec::{Announcement, Codec, RawCodec, StreamRef, StreamState, json_array};
 pub use config::{HubConfig, OutboxLimits, json_gap_notice};
 pub use control::Flush;
 pub use encoding::{Encoding, Frames, Wanted};
-pub use frame::SharedFrame;
+pub use frame::{SharedFrame, SharedFrames};
 pub use hub::Hub;
 pub use id::{ConnId, Timestamp, TopicId};
 pub use message::{Member, Message, Now, Update, UpdateKind};
@@ -69,6 +73,7 @@ pub use policy::{Overflow, Policy, PolicyError};
 pub use publish::{Publication, SendStatus};
 pub use report::{Report, Totals};
 pub use rules::{Pattern, PatternError, Rule, RuleError, Rules};
-pub use slow::{Gap, SLOW_CLOSE_CODE, SlowReason};
-pub use subscribe::{SubscribeError, Subscribed};
+pub use slow::{Gap, Resync, SLOW_CLOSE_CODE, SlowReason};
+pub use stream::Stream;
+pub use subscribe::{Start, SubscribeError, Subscribed};
 pub use topic::{TopicError, check_topic};

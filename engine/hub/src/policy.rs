@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What happens to the frames of a subscription while its socket takes none.
 ///
-/// As text (configuration, command line): `lossless`, `lossless:gap`, `latest`, `latest_by_key`,
-/// `drop_oldest`, `close`; `lossless:close` is read as `lossless`.
+/// As text (configuration, command line): `lossless`, `lossless:gap`, `lossless:snapshot`,
+/// `latest`, `latest_by_key`, `drop_oldest`, `close`; `lossless:close` is read as `lossless`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Policy {
     /// Every frame, in order, up to the outbox bounds; then what `overflow` says. These frames
@@ -34,15 +34,20 @@ pub enum Overflow {
     /// The waiting frames of the topic are discarded and a notice of the lost range stands in
     /// their place; then delivery goes on.
     Gap,
+    /// The waiting frames of the topic are discarded and the subscription pauses, until the
+    /// reader has caught up; then a notice of the lost range, a snapshot and what came behind it
+    /// stand for them ([`Hub::resync`](crate::Hub::resync)).
+    Snapshot,
     /// The socket is closed.
     Close,
 }
 
 impl Policy {
     /// All policies, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Lossless { overflow: Overflow::Close },
         Self::Lossless { overflow: Overflow::Gap },
+        Self::Lossless { overflow: Overflow::Snapshot },
         Self::Latest,
         Self::LatestByKey,
         Self::DropOldest,
@@ -55,6 +60,7 @@ impl Policy {
         match self {
             Self::Lossless { overflow: Overflow::Close } => "lossless",
             Self::Lossless { overflow: Overflow::Gap } => "lossless:gap",
+            Self::Lossless { overflow: Overflow::Snapshot } => "lossless:snapshot",
             Self::Latest => "latest",
             Self::LatestByKey => "latest_by_key",
             Self::DropOldest => "drop_oldest",
@@ -79,8 +85,8 @@ impl fmt::Display for Policy {
 /// A text that names no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no policy: it is one of lossless, lossless:gap, latest, latest_by_key, \
-     drop_oldest, close"
+    "`{0}` is no policy: it is one of lossless, lossless:gap, lossless:snapshot, latest, \
+     latest_by_key, drop_oldest, close"
 )]
 pub struct PolicyError(String);
 

@@ -1,30 +1,59 @@
 //! One frame to many sockets, or to one.
 
-use crate::frame::SharedFrame;
+use crate::codec::StreamRef;
+use crate::encoding::Encoding;
+use crate::frame::{SharedFrame, SharedFrames};
 use crate::hub::Hub;
 use crate::id::{ConnId, Timestamp, TopicId};
-use crate::ledger::Ledger;
 use crate::limits::OUTBOX_BYTES_CEILING;
-use crate::outbox::Outbox;
-use crate::outbox::entry::{Entry, Kind};
-use crate::policy::{Overflow, Policy};
-use crate::registry::Subscriber;
+use crate::namespace::Payload;
+use crate::offer::{Offer, Target};
+use crate::outbox::entry::{Entry, UNNUMBERED};
 use crate::report::Report;
-use crate::slow::Gap;
+use crate::slots::Slot;
+use crate::stream::Stream;
 
-/// A frame for the subscribers of a topic.
+/// A message for the subscribers of a stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Publication<'a> {
-    /// The topic's name. One that has no subscribers here is no error.
+    /// The stream's name. One that has no subscribers here is no error.
     pub topic: &'a str,
-    /// The frame's number within the topic, rising. Gaps are declared in these numbers.
+    /// The stream's number, of this server and this epoch alone.
+    pub sid: u32,
+    /// What its publishers' bytes are.
+    pub payload: Payload,
+    /// The shard that is its home: the patterns that are known to that home are asked where the
+    /// stream is unknown. [`Stream::NO_HOME`]: none is.
+    pub home: u16,
+    /// The interval of the variant in milliseconds, 0 for the topic itself.
+    pub interval_ms: u32,
+    /// The frame's number within the stream, rising. Gaps are declared in these numbers. 0: a
+    /// notice, which has none; its loss is counted and not told.
     pub seq: u64,
-    /// The frame.
-    pub frame: &'a SharedFrame,
+    /// The frame, in each encoding that is wanted. Who wants another is passed over.
+    pub frames: &'a SharedFrames,
     /// What `latest_by_key` conflates by; none is the same as an empty one.
     pub key: Option<&'a [u8]>,
     /// A connection that gets nothing: the sender.
     pub except: Option<ConnId>,
+}
+
+impl<'a> Publication<'a> {
+    /// A message of a topic outside the feed, for all its subscribers.
+    #[must_use]
+    pub const fn raw(topic: &'a str, seq: u64, frames: &'a SharedFrames) -> Self {
+        let Stream { sid, payload, home, interval_ms, .. } = Stream::raw(topic);
+        let (key, except) = (None, None);
+        Self { topic, sid, payload, home, interval_ms, seq, frames, key, except }
+    }
+
+    /// The stream as it was before this message.
+    #[must_use]
+    pub const fn stream(&self) -> Stream<'a> {
+        let &Self { topic: name, sid, payload, home, interval_ms, .. } = self;
+        let seq = self.seq.saturating_sub(1);
+        Stream { name, sid, payload, home, interval_ms, seq }
+    }
 }
 
 /// What became of a frame for one connection.
@@ -39,42 +68,41 @@ pub enum SendStatus {
 }
 
 impl Hub {
-    /// Queues a frame for every subscriber of a topic, as the policy of each says.
+    /// Queues a message for every subscriber of a stream, as the policy of each says.
     /// O(subscribers). A frame of more than 1 GiB is dropped for all.
+    ///
+    /// A stream that this hub does not know is looked up among the patterns; where some match,
+    /// their connections are subscribed first, and told so.
     pub fn publish(&mut self, publication: &Publication<'_>, now: Timestamp) -> Report {
         self.ledger.advance(now);
         let mut report = Report::default();
+        let Some(id) = self.published(publication) else { return report };
         let Self { slots, topics, ledger, .. } = self;
-        let Some(id) = topics.find(publication.topic) else { return report };
         let Some(topic) = topics.get_mut(id) else { return report };
         let except = publication.except.filter(|conn| slots.get(*conn).is_some());
         let except = except.map_or(u32::MAX, |conn| conn.index);
-        let frame = publication.frame;
         let key = topic.key(publication.key);
-        let offer = Offer {
-            frame,
-            bytes: frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32,
-            topic: id,
-            name: &topic.name,
-            seq: publication.seq,
-            key,
-            queued_ms: ledger.now.wrapping_millis(),
-        };
+        let frames = Encoding::ALL.map(|encoding| {
+            let frame = publication.frames.get(encoding)?;
+            Some((frame, frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32))
+        });
+        let stream = StreamRef { name: &topic.name, sid: topic.sid, payload: topic.payload };
+        let seq = if publication.seq == 0 { UNNUMBERED } else { publication.seq };
+        let queued_ms = ledger.now.wrapping_millis();
+        let offer = Offer { stream, topic: id, seq, key, queued_ms };
         let mut offered = 0;
         for subscriber in &mut topic.subscribers {
+            let Some((frame, bytes)) = frames[subscriber.encoding as usize] else { continue };
             if subscriber.conn == except {
                 continue;
             }
-            let slot = slots.at_mut(subscriber.conn);
-            let conn = ConnId { index: subscriber.conn, generation: slot.generation };
+            let Slot { outbox, paused, generation, .. } = slots.at_mut(subscriber.conn);
+            let conn = ConnId { index: subscriber.conn, generation: *generation };
             offered += 1;
-            let (outbox, report) = (&mut slot.outbox, &mut report);
-            Target { subscriber, outbox, conn, ledger, report }.take(&offer);
+            let report = &mut report;
+            Target { subscriber, outbox, paused, conn, ledger, report, frame, bytes }.take(&offer);
         }
-        ledger.totals.offered += offered;
-        ledger.totals.delivered += report.delivered;
-        ledger.totals.conflated += report.conflated;
-        ledger.totals.dropped += report.dropped;
+        ledger.totals.count(offered, report);
         self.compact();
         report
     }
@@ -105,147 +133,18 @@ impl Hub {
         ledger.totals.delivered += 1;
         SendStatus::Sent
     }
-}
 
-/// A frame on its way to the subscribers of a topic.
-struct Offer<'a> {
-    frame: &'a SharedFrame,
-    bytes: u32,
-    topic: TopicId,
-    name: &'a str,
-    seq: u64,
-    key: u64,
-    queued_ms: u32,
-}
-
-impl Offer<'_> {
-    fn entry(&self, policy: Policy, back: u32) -> Entry {
-        let kind = Kind::of(policy);
-        Entry {
-            frame: Some(self.frame.clone()),
-            detail: if kind == Kind::Keyed { self.key } else { self.seq },
-            topic: self.topic,
-            back,
-            queued_ms: self.queued_ms,
-            kind,
-        }
-    }
-}
-
-/// One of the subscribers, with what its policy may touch.
-struct Target<'a> {
-    subscriber: &'a mut Subscriber,
-    outbox: &'a mut Outbox,
-    conn: ConnId,
-    ledger: &'a mut Ledger,
-    report: &'a mut Report,
-}
-
-impl Target<'_> {
+    /// The topic of a publication, made where patterns want it.
     #[inline]
-    fn take(mut self, offer: &Offer<'_>) {
-        if self.outbox.close_queued() || offer.bytes as usize > OUTBOX_BYTES_CEILING {
-            self.report.dropped += 1;
-            return;
+    fn published(&mut self, publication: &Publication<'_>) -> Option<TopicId> {
+        let found = self.topics.find(publication.topic);
+        let known = found.and_then(|id| self.topics.get(id));
+        if known.is_some_and(|topic| topic.is(publication.home, publication.sid)) {
+            return found;
         }
-        if self.outbox.is_queue_empty() {
-            // Nothing to conflate, nothing to exceed.
-            self.outbox.wake(self.ledger);
-            let entry = offer.entry(self.subscriber.policy, 0);
-            self.subscriber.pending = self.outbox.append(entry, offer.bytes, self.ledger);
-            self.report.delivered += 1;
-        } else {
-            self.take_behind(offer);
+        if publication.home == Stream::NO_HOME || found.is_none() && self.tries.is_empty() {
+            return found;
         }
-        self.outbox.mark_dirty(self.conn, self.ledger);
-    }
-
-    /// Where something waits already.
-    fn take_behind(&mut self, offer: &Offer<'_>) {
-        let pending = self.subscriber.pending;
-        match self.subscriber.policy {
-            Policy::Latest => {
-                let older = self.outbox.is_pending(pending).then_some(pending);
-                self.conflate(offer, older);
-            }
-            Policy::LatestByKey => {
-                let older = self.outbox.find_key(pending, offer.topic, offer.key);
-                self.conflate(offer, older);
-            }
-            Policy::DropOldest => self.drop_oldest(offer),
-            Policy::Lossless { .. } | Policy::Close
-                if self.outbox.fits(offer.bytes, self.ledger) =>
-            {
-                self.append(offer);
-            }
-            Policy::Lossless { overflow: Overflow::Gap } => self.declare_gap(offer),
-            Policy::Lossless { overflow: Overflow::Close } | Policy::Close => self.close(offer),
-        }
-    }
-
-    #[inline]
-    fn append(&mut self, offer: &Offer<'_>) {
-        let back = self.outbox.distance(self.subscriber.pending);
-        let entry = offer.entry(self.subscriber.policy, back);
-        self.subscriber.pending = self.outbox.append(entry, offer.bytes, self.ledger);
-        self.report.delivered += 1;
-    }
-
-    /// Replaces the older value, or takes a place at the end. A reader for whom there is not
-    /// even room for the newest value is closed: it would show an old one and not know.
-    fn conflate(&mut self, offer: &Offer<'_>, older: Option<u64>) {
-        match older {
-            Some(index) if self.outbox.fits_in_place(index, offer.bytes, self.ledger) => {
-                self.outbox.replace(index, offer.frame, self.ledger);
-                self.report.conflated += 1;
-                self.report.delivered += 1;
-            }
-            None if self.outbox.fits_conflated(offer.bytes, self.ledger) => self.append(offer),
-            _ => self.close(offer),
-        }
-    }
-
-    fn drop_oldest(&mut self, offer: &Offer<'_>) {
-        // What fits no outbox makes nobody go in vain.
-        let possible = offer.bytes <= self.ledger.bounds.bytes_max;
-        while possible && !self.outbox.fits(offer.bytes, self.ledger) {
-            if !self.outbox.drop_oldest(self.ledger) {
-                break;
-            }
-            self.report.dropped += 1;
-        }
-        self.outbox.check_holes(self.conn, self.ledger);
-        if self.outbox.fits(offer.bytes, self.ledger) {
-            self.append(offer);
-        } else {
-            self.report.dropped += 1;
-        }
-    }
-
-    /// Discards what waits of the subscription and queues the frame behind the notice, unless
-    /// other topics leave no room: then the frame is part of the gap.
-    #[cold]
-    fn declare_gap(&mut self, offer: &Offer<'_>) {
-        let (outbox, ledger) = (&mut *self.outbox, &mut *self.ledger);
-        let reason = outbox.crossed(offer.bytes, ledger);
-        let lost = outbox.discard_chain(self.subscriber.pending, ledger);
-        let fits = lost.frames > 0 && outbox.fits(offer.bytes, ledger);
-        let (from, to) = lost.range.unwrap_or((offer.seq, offer.seq));
-        let to = if fits { to } else { offer.seq };
-        let gap = Gap { topic: offer.name, from, to, reason };
-        self.subscriber.pending = outbox.put_gap(lost.place, offer.topic, &gap, ledger);
-        self.report.dropped += lost.frames;
-        if fits {
-            self.append(offer);
-        } else {
-            self.report.dropped += 1;
-        }
-        self.outbox.check_holes(self.conn, self.ledger);
-    }
-
-    #[cold]
-    fn close(&mut self, offer: &Offer<'_>) {
-        let reason = self.outbox.crossed(offer.bytes, self.ledger);
-        self.report.dropped += 1 + self.outbox.close_slow(self.conn, reason, self.ledger);
+        self.meet(&publication.stream(), found, publication.seq != 0)
     }
 }

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
-
+use crate::codec::StreamRef;
+use crate::encoding::Encoding;
 use crate::id::TopicId;
-use crate::limits::{KEY_BYTES_MAX, KEYS_MAX, SUBSCRIPTION_SEARCH_MAX};
+use crate::limits::{KEY_BYTES_MAX, KEYS_MAX};
+use crate::namespace::Payload;
+use crate::outbox::ring::Ring;
 use crate::policy::Policy;
+use crate::stream::Stream;
 
 /// One subscription, as its topic sees it. Publishing walks over a dense list of these.
 #[derive(Debug)]
@@ -16,11 +19,70 @@ pub(crate) struct Subscriber {
     pub(crate) conn: u32,
     /// What a backlog does.
     pub(crate) policy: Policy,
-    /// Index of the newest entry of this subscription in the connection's ring, if it waits.
-    pub(crate) pending: u64,
+    /// What the connection gets.
+    pub(crate) encoding: Encoding,
+    /// Patterns of the connection that hold the subscription.
+    pub(crate) holds: u8,
+    flags: u8,
+    /// Index of the newest entry of this subscription in the connection's ring, if it waits; of
+    /// a paused one the number of the last frame lost.
+    pending: u64,
 }
 
 const _: () = assert!(size_of::<Subscriber>() == 16);
+
+/// It was asked for by name.
+const DIRECT: u8 = 1;
+/// It gets nothing until it is told what it lost.
+const PAUSED: u8 = 2;
+
+impl Subscriber {
+    pub(crate) const fn new(conn: u32, policy: Policy, encoding: Encoding) -> Self {
+        Self { conn, policy, encoding, holds: 0, flags: 0, pending: Ring::NOWHERE }
+    }
+
+    #[inline]
+    pub(crate) const fn is_direct(&self) -> bool {
+        self.flags & DIRECT != 0
+    }
+
+    pub(crate) const fn set_direct(&mut self, direct: bool) {
+        self.flags = if direct { self.flags | DIRECT } else { self.flags & !DIRECT };
+    }
+
+    #[inline]
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.flags & PAUSED != 0
+    }
+
+    /// Index of the newest entry, if it still waits.
+    #[inline]
+    pub(crate) const fn pending(&self) -> u64 {
+        if self.is_paused() { Ring::NOWHERE } else { self.pending }
+    }
+
+    #[inline]
+    pub(crate) fn set_pending(&mut self, index: u64) {
+        debug_assert!(!self.is_paused());
+        self.pending = index;
+    }
+
+    /// The number of the last frame lost, while paused.
+    pub(crate) fn lost_to(&self) -> Option<u64> {
+        self.is_paused().then_some(self.pending)
+    }
+
+    /// Pauses it, or keeps it paused, with `lost_to` as the last number lost.
+    pub(crate) const fn pause(&mut self, lost_to: u64) {
+        self.flags |= PAUSED;
+        self.pending = lost_to;
+    }
+
+    pub(crate) const fn resume(&mut self) {
+        self.flags &= !PAUSED;
+        self.pending = Ring::NOWHERE;
+    }
+}
 
 /// A topic with at least one subscriber.
 #[derive(Debug)]
@@ -28,6 +90,12 @@ pub(crate) struct Topic {
     pub(crate) name: Rc<str>,
     /// What the rules say.
     pub(crate) policy: Policy,
+    pub(crate) payload: Payload,
+    pub(crate) sid: u32,
+    pub(crate) interval_ms: u32,
+    pub(crate) home: u16,
+    /// Whether the patterns of its home were asked.
+    pub(crate) matched: bool,
     pub(crate) subscribers: Vec<Subscriber>,
     /// How many of them conflate by key.
     pub(crate) keyed: u32,
@@ -35,6 +103,36 @@ pub(crate) struct Topic {
 }
 
 impl Topic {
+    /// Adds a subscriber; returns its position.
+    pub(crate) fn join(&mut self, subscriber: Subscriber) -> u32 {
+        self.keyed += u32::from(subscriber.policy == Policy::LatestByKey);
+        self.subscribers.push(subscriber);
+        self.subscribers.len() as u32 - 1
+    }
+
+    /// The subscriber at `position`, and what a codec needs to know of the stream.
+    pub(crate) fn at(&mut self, position: u32) -> (StreamRef<'_>, &mut Subscriber) {
+        let stream = StreamRef { name: &self.name, sid: self.sid, payload: self.payload };
+        (stream, &mut self.subscribers[position as usize])
+    }
+
+    /// Whether it is known as `stream` describes it.
+    #[inline]
+    pub(crate) const fn is(&self, home: u16, sid: u32) -> bool {
+        self.sid == sid && self.home == home
+    }
+
+    /// Takes over what the home says of it.
+    pub(crate) const fn describe(&mut self, stream: &Stream<'_>) {
+        (self.sid, self.payload) = (stream.sid, stream.payload);
+        (self.home, self.interval_ms) = (stream.home, stream.interval_ms);
+    }
+
+    /// A number that no key has or will have.
+    pub(crate) fn fresh_key(&mut self) -> u64 {
+        self.keys.get_or_insert_default().fresh()
+    }
+
     /// The number of `key`, where anybody wants to know.
     #[inline]
     pub(crate) fn key(&mut self, key: Option<&[u8]>) -> u64 {
@@ -54,6 +152,11 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    fn fresh(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
     fn number(&mut self, key: &[u8]) -> u64 {
         if let Some(number) = self.numbers.get(key) {
             return *number;
@@ -99,10 +202,20 @@ impl Topics {
     }
 
     /// Makes a topic without subscribers; the caller adds the first.
-    pub(crate) fn create(&mut self, name: &str, policy: Policy) -> TopicId {
-        let name: Rc<str> = name.into();
-        let subscribers = Vec::new();
-        let topic = Topic { name: Rc::clone(&name), policy, subscribers, keyed: 0, keys: None };
+    pub(crate) fn create(&mut self, stream: &Stream<'_>, policy: Policy) -> TopicId {
+        let name: Rc<str> = stream.name.into();
+        let topic = Topic {
+            name: Rc::clone(&name),
+            policy,
+            payload: stream.payload,
+            sid: stream.sid,
+            interval_ms: stream.interval_ms,
+            home: stream.home,
+            matched: false,
+            subscribers: Vec::new(),
+            keyed: 0,
+            keys: None,
+        };
         let id = self.free.pop().unwrap_or_else(|| {
             self.topics.push(None);
             TopicId(self.topics.len() as u32 - 1)
@@ -126,83 +239,20 @@ impl Topics {
             topic.keys = None;
         }
         let moved = topic.subscribers.get(position as usize).map(|moved| moved.conn);
-        if topic.subscribers.is_empty() {
-            let name = Rc::clone(&topic.name);
-            self.numbers.remove(&name);
-            self.topics[id.0 as usize] = None;
-            self.free.push(id);
-        }
+        self.remove_unused(id);
         Some((subscriber, moved))
     }
-}
 
-/// The subscriptions of one connection: topic → position among the topic's subscribers.
-#[derive(Debug, Default)]
-pub(crate) struct Subscriptions {
-    entries: Vec<(TopicId, u32)>,
-    /// topic → place in `entries`; exists only while there are many.
-    index: Option<Box<FxHashMap<u32, u32>>>,
-}
-
-impl Subscriptions {
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// The position of this connection among the subscribers of `topic`.
-    pub(crate) fn position(&self, topic: TopicId) -> Option<u32> {
-        self.place(topic).map(|place| self.entries[place].1)
-    }
-
-    pub(crate) fn set_position(&mut self, topic: TopicId, position: u32) {
-        if let Some(place) = self.place(topic) {
-            self.entries[place].1 = position;
+    /// Removes a topic without subscribers; true when it is there still.
+    pub(crate) fn remove_unused(&mut self, id: TopicId) -> bool {
+        let Some(topic) = self.get(id) else { return false };
+        if !topic.subscribers.is_empty() {
+            return true;
         }
-    }
-
-    pub(crate) fn insert(&mut self, topic: TopicId, position: u32) {
-        debug_assert!(self.place(topic).is_none());
-        let place = self.entries.len() as u32;
-        self.entries.push((topic, position));
-        if let Some(index) = &mut self.index {
-            index.insert(topic.0, place);
-        } else if self.entries.len() > SUBSCRIPTION_SEARCH_MAX {
-            let places = self.entries.iter().zip(0..).map(|((topic, _), place)| (topic.0, place));
-            self.index = Some(Box::new(places.collect()));
-        }
-    }
-
-    /// Takes the subscription to `topic` out; returns its position.
-    pub(crate) fn remove(&mut self, topic: TopicId) -> Option<u32> {
-        let place = self.place(topic)?;
-        let (_, position) = self.entries.swap_remove(place);
-        if let Some(index) = &mut self.index {
-            index.remove(&topic.0);
-            if let Some((moved, _)) = self.entries.get(place) {
-                index.insert(moved.0, place as u32);
-            }
-        }
-        if self.entries.is_empty() {
-            *self = Self::default();
-        }
-        Some(position)
-    }
-
-    /// Any one of the subscriptions, taken out.
-    pub(crate) fn pop(&mut self) -> Option<(TopicId, u32)> {
-        let last = self.entries.pop()?;
-        self.index = None;
-        Some(last)
-    }
-
-    pub(crate) fn topics(&self) -> impl Iterator<Item = TopicId> {
-        self.entries.iter().map(|(topic, _)| *topic)
-    }
-
-    fn place(&self, topic: TopicId) -> Option<usize> {
-        match &self.index {
-            Some(index) => index.get(&topic.0).map(|place| *place as usize),
-            None => self.entries.iter().position(|(of, _)| *of == topic),
-        }
+        let name = Rc::clone(&topic.name);
+        self.numbers.remove(&name);
+        self.topics[id.0 as usize] = None;
+        self.free.push(id);
+        false
     }
 }

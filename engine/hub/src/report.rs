@@ -22,7 +22,7 @@ impl Report {
 }
 
 /// Totals of a hub since it was made. Counted per frame **and** socket, published and sent
-/// frames alike; pings, pongs, gap notices and Close frames are not counted.
+/// frames alike; pings, pongs, gap notices, announcements and Close frames are not counted.
 ///
 /// At any time `offered = sent + conflated + dropped + abandoned + queued`, where `queued` is
 /// [`Hub::queued_frames`](crate::Hub::queued_frames).
@@ -44,4 +44,14 @@ pub struct Totals {
     pub slow_closed: u64,
     /// Gap notices that were queued, each merged one counted again.
     pub gaps: u64,
+}
+
+impl Totals {
+    /// Counts frames that were meant for sockets and what came of them.
+    pub(crate) const fn count(&mut self, offered: u64, report: Report) {
+        self.offered += offered;
+        self.delivered += report.delivered;
+        self.conflated += report.conflated;
+        self.dropped += report.dropped;
+    }
 }

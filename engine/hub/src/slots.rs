@@ -3,13 +3,19 @@
 use crate::chunks::Chunks;
 use crate::id::ConnId;
 use crate::outbox::Outbox;
-use crate::registry::Subscriptions;
+use crate::patterns::OwnPatterns;
+use crate::resync::PausedList;
+use crate::subscriptions::Subscriptions;
 
 /// One place.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) outbox: Outbox,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) patterns: Option<Box<OwnPatterns>>,
+    pub(crate) paused: Option<Box<PausedList>>,
+    /// Subscriptions that do not depend on a pattern.
+    pub(crate) direct: u32,
     pub(crate) generation: u32,
     pub(crate) connected: bool,
 }
@@ -24,8 +30,15 @@ pub(crate) struct Slots {
 
 impl Default for Slot {
     fn default() -> Self {
-        let (outbox, subscriptions) = (Outbox::new(), Subscriptions::default());
-        Self { outbox, subscriptions, generation: 0, connected: false }
+        Self {
+            outbox: Outbox::new(),
+            subscriptions: Subscriptions::default(),
+            patterns: None,
+            paused: None,
+            direct: 0,
+            generation: 0,
+            connected: false,
+        }
     }
 }
 
@@ -49,10 +62,8 @@ impl Slots {
     /// Frees the place of a connection whose outbox and subscriptions were emptied.
     pub(crate) fn disconnect(&mut self, conn: ConnId) {
         let Some(slot) = self.get_mut(conn) else { return };
-        slot.outbox = Outbox::new();
-        slot.subscriptions = Subscriptions::default();
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.connected = false;
+        let generation = slot.generation.wrapping_add(1);
+        *slot = Slot { generation, ..Slot::default() };
         self.free.push(conn.index);
     }
 

@@ -5,6 +5,9 @@ use core::time::Duration;
 
 use corecast_wire::{CloseCode, Frame};
 
+use crate::encoding::Encoding;
+use crate::id::ConnId;
+
 /// The close code of a reader that is too slow (private range: "come back, but read faster").
 pub const SLOW_CLOSE_CODE: CloseCode = CloseCode(4407);
 
@@ -82,8 +85,8 @@ impl fmt::Display for SlowReason {
     }
 }
 
-/// What a subscriber of a `lossless:gap` topic has missed: the topic's frames numbered
-/// `from..=to`, as far as they were meant for it.
+/// What a subscriber of a `lossless:gap` or `lossless:snapshot` topic has missed: the topic's
+/// frames numbered `from..=to`, as far as they were meant for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap<'a> {
     /// The topic's name.
@@ -94,6 +97,26 @@ pub struct Gap<'a> {
     pub to: u64,
     /// The bound that was crossed.
     pub reason: SlowReason,
+}
+
+/// A paused subscription whose reader has caught up: it waits for
+/// [`Hub::resync`](crate::Hub::resync).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resync {
+    /// Whose it is.
+    pub conn: ConnId,
+    /// The name of the stream.
+    pub name: Box<str>,
+    /// The name of the topic: that of the stream without its interval.
+    pub topic: Box<str>,
+    /// The interval of the variant in milliseconds, 0 for the topic itself.
+    pub interval_ms: u32,
+    /// The stream's home.
+    pub home: u16,
+    /// What the connection gets.
+    pub encoding: Encoding,
+    /// The number of the first frame that was lost.
+    pub lost_from: u64,
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use corecast_hub::{ConnId, Hub, HubConfig, Policy, Publication, SharedFrame, Timestamp};
+use corecast_hub::{
+    ConnId, Hub, HubConfig, Policy, Publication, SharedFrame, SharedFrames, Timestamp,
+};
 use corecast_wire::Frame;
 
 const SOCKETS: usize = 1_000;
@@ -87,10 +89,11 @@ fn fan_out(hub: &mut Hub, dirty: &mut Vec<ConnId>, round: u64, messages: u64) {
     let now = Timestamp(round * 1_000_000);
     for message in 0..messages {
         let frame = SharedFrame::new(Frame::text("61000.50,61000.75"), now);
+        let frames = SharedFrames::raw(frame);
         let key = [message as u8 % 4];
-        let (topic, key) = (TOPIC, Some(&key[..]));
-        let seq = round * messages + message;
-        let publication = Publication { topic, seq, frame: &frame, key, except: None };
+        let seq = round * messages + message + 1;
+        let key = Some(&key[..]);
+        let publication = Publication { key, ..Publication::raw(TOPIC, seq, &frames) };
         assert_eq!(hub.publish(&publication, now).delivered, hub.connections() as u64);
     }
     hub.take_dirty(dirty);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use corecast_hub::{
     ConnId, Flush, Hub, HubConfig, OutboxLimits, Overflow, Policy, Publication, Report, SendStatus,
-    SharedFrame, SlowReason, Timestamp,
+    SharedFrame, SharedFrames, SlowReason, Timestamp,
 };
 use corecast_wire::{CloseCode, Frame};
 
@@ -250,8 +250,8 @@ fn hub_with(frames_max: u32, bytes_max: usize, topics: &[(&str, Policy)]) -> (Hu
 }
 
 fn publish(hub: &mut Hub, topic: &str, seq: u64, key: Option<&[u8]>, now: Timestamp) -> Report {
-    let frame = SharedFrame::new(Frame::text(&seq.to_string()), now);
-    hub.publish(&Publication { topic, seq, frame: &frame, key, except: None }, now)
+    let frames = SharedFrames::raw(SharedFrame::new(Frame::text(&seq.to_string()), now));
+    hub.publish(&Publication { key, ..Publication::raw(topic, seq, &frames) }, now)
 }
 
 fn publish_key(hub: &mut Hub, topic: &str, seq: u64, key: &[u8]) {

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use corecast_hub::{
-    ConnId, Hub, HubConfig, Publication, SharedFrame, SubscribeError, Timestamp, TopicError,
+    ConnId, Hub, HubConfig, Publication, SharedFrame, SharedFrames, SubscribeError, Timestamp,
+    TopicError,
 };
 use corecast_wire::Frame;
 
@@ -114,9 +115,8 @@ fn hub() -> Hub {
 }
 
 fn publish(hub: &mut Hub, topic: &str) -> u64 {
-    let frame = SharedFrame::new(Frame::text("1"), Timestamp(0));
-    let publication = Publication { topic, seq: 1, frame: &frame, key: None, except: None };
-    hub.publish(&publication, Timestamp(0)).delivered
+    let frames = SharedFrames::raw(SharedFrame::new(Frame::text("1"), Timestamp(0)));
+    hub.publish(&Publication::raw(topic, 1, &frames), Timestamp(0)).delivered
 }
 
 #[allow(clippy::disallowed_methods)] // the test's own time, not the hub's

@@ -23,7 +23,9 @@ impl Outbox {
         let age_max = ledger.bounds.age_max;
         let now_ms = ledger.now.wrapping_millis();
         for (index, entry) in self.ring.iter_from(from) {
-            if matches!(entry.kind, Kind::Latest | Kind::Keyed | Kind::Gap | Kind::Close) {
+            let ageless =
+                matches!(entry.kind, Kind::Latest | Kind::Keyed | Kind::Announcement | Kind::Gap);
+            if ageless || entry.kind == Kind::Close {
                 continue;
             }
             let age_ms = now_ms.wrapping_sub(entry.queued_ms);

@@ -1,8 +1,11 @@
 //! What changes the ring: queueing, replacing, discarding, closing the holes.
 
+use crate::codec::StreamRef;
+use crate::encoding::Encoding;
 use crate::frame::SharedFrame;
 use crate::id::{ConnId, TopicId};
 use crate::ledger::Ledger;
+use crate::limits::{ANNOUNCEMENT_BYTES_ALLOWANCE, OUTBOX_BYTES_CEILING, PATTERN_TOPICS_MAX};
 use crate::outbox::entry::{Entry, Kind};
 use crate::outbox::ring::Ring;
 use crate::outbox::{Flags, Outbox};
@@ -23,6 +26,22 @@ impl Outbox {
         let frames = self.frames();
         let bytes = self.bytes + bytes;
         frames == 0 || (bytes <= bounds.conflated_bytes_max && frames < bounds.conflated_frames_max)
+    }
+
+    /// As [`fits`](Self::fits), for so many frames at once.
+    pub(crate) fn fits_all(&self, frames: u32, bytes: u64, ledger: &Ledger) -> bool {
+        let bounds = &ledger.bounds;
+        let alone = self.frames() == 0 && frames <= 1;
+        let bytes = u64::from(self.bytes) + bytes;
+        let frames = u64::from(self.frames()) + u64::from(frames);
+        alone || bytes <= bounds.bytes_max.into() && frames <= bounds.frames_max.into()
+    }
+
+    /// As [`fits`](Self::fits), with the allowance for announcements.
+    pub(crate) fn fits_announcement(&self, bytes: u32, ledger: &Ledger) -> bool {
+        let bytes_max = ledger.bounds.bytes_max + ANNOUNCEMENT_BYTES_ALLOWANCE as u32;
+        let frames_max = ledger.bounds.frames_max + PATTERN_TOPICS_MAX as u32;
+        self.frames() == 0 || (self.bytes + bytes <= bytes_max && self.frames() < frames_max)
     }
 
     /// Whether the frame at `index` may become one of `bytes`.
@@ -97,8 +116,9 @@ impl Outbox {
         let mut next = Some(pending);
         while let Some(index) = next {
             let Some(entry) = self.remove(index, ledger) else { break };
-            let to = lost.range.map_or(entry.detail, |(_, to)| to);
-            lost.range = Some((entry.detail, to));
+            if let Some((from, to)) = entry.range() {
+                lost.range = Some((from, lost.range.map_or(to, |(_, to)| to)));
+            }
             lost.place = Some(index);
             lost.frames += u64::from(entry.kind.is_data());
             next = (entry.back != 0).then(|| index - u64::from(entry.back));
@@ -112,19 +132,65 @@ impl Outbox {
         &mut self,
         place: Option<u64>,
         topic: TopicId,
-        gap: &Gap<'_>,
+        notice: Notice<'_>,
         ledger: &mut Ledger,
     ) -> u64 {
         ledger.totals.gaps += 1;
-        let frame = SharedFrame::new((ledger.gap_notice)(gap), ledger.now);
+        let Notice { stream, from, to, reason, encoding } = notice;
+        let gap = Gap { topic: stream.name, from, to, reason };
+        let frame = SharedFrame::new(ledger.codec.gap(stream, &gap, encoding), ledger.now);
         let bytes = frame.len() as u32;
-        let (frame, detail, kind) = (Some(frame), gap.from, Kind::Gap);
-        let entry = Entry { frame, detail, topic, kind, ..Entry::HOLE };
+        let (frame, detail, kind) = (Some(frame), from, Kind::Gap);
+        let queued_ms = u32::try_from(to - from).unwrap_or(u32::MAX);
+        let entry = Entry { frame, detail, topic, queued_ms, kind, ..Entry::HOLE };
         let Some(index) = place else { return self.append(entry, bytes, ledger) };
         self.count_in(kind, bytes, ledger);
         self.ring.fill(index, entry);
         self.trim(ledger);
         index
+    }
+
+    /// Queues a notice that belongs to no subscription. A reader that has let too many of them
+    /// wait is closed as too slow: false.
+    pub(crate) fn notify(
+        &mut self,
+        conn: ConnId,
+        frame: SharedFrame,
+        kind: Kind,
+        ledger: &mut Ledger,
+    ) -> bool {
+        let bytes = frame.len().min(OUTBOX_BYTES_CEILING) as u32;
+        if !self.fits_announcement(bytes, ledger) {
+            let reason = self.crossed(bytes, ledger);
+            ledger.totals.dropped += self.close_slow(conn, reason, ledger);
+            return false;
+        }
+        self.wake(ledger);
+        self.append(Entry { frame: Some(frame), kind, ..Entry::HOLE }, bytes, ledger);
+        self.mark_dirty(conn, ledger);
+        true
+    }
+
+    /// Queues the notice of a gap that belongs to no subscription any more.
+    pub(crate) fn tell_gap(&mut self, conn: ConnId, notice: Notice<'_>, ledger: &mut Ledger) {
+        let Notice { stream, from, to, reason, encoding } = notice;
+        let gap = Gap { topic: stream.name, from, to, reason };
+        let frame = SharedFrame::new(ledger.codec.gap(stream, &gap, encoding), ledger.now);
+        ledger.totals.gaps += 1;
+        self.notify(conn, frame, Kind::Gap, ledger);
+    }
+
+    /// The greatest number that waits of the subscription whose newest entry is at `pending`.
+    pub(crate) fn newest_number(&self, pending: u64) -> Option<u64> {
+        let mut next = Some(pending);
+        while let Some((index, entry)) = next.and_then(|index| Some((index, self.ring.get(index)?)))
+        {
+            if let Some((_, to)) = entry.range() {
+                return Some(to);
+            }
+            next = (entry.back != 0).then(|| index - u64::from(entry.back));
+        }
+        None
     }
 
     /// Parts what waits from its subscription: it will be sent, but nothing replaces it.
@@ -273,6 +339,16 @@ impl Outbox {
         self.judge_congestion(ledger);
         frames
     }
+}
+
+/// A gap that is to be told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Notice<'a> {
+    pub(crate) stream: StreamRef<'a>,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) reason: SlowReason,
+    pub(crate) encoding: Encoding,
 }
 
 /// What [`Outbox::discard_chain`] discarded.

@@ -9,19 +9,30 @@ use crate::policy::{Overflow, Policy};
 pub(crate) struct Entry {
     /// `None`: a hole.
     pub(crate) frame: Option<SharedFrame>,
-    /// The sequence number; of a `Keyed` entry its key; of a `Gap` the first number lost.
+    /// The sequence number, or [`UNNUMBERED`]; of a `Keyed` entry its key; of a `Gap` the first
+    /// number lost.
     pub(crate) detail: u64,
     /// The topic, as long as the subscription lasts.
     pub(crate) topic: TopicId,
     /// How far ahead the previous entry of the same subscription stands; 0: there is none.
     pub(crate) back: u32,
-    /// When it was queued, in wrapping milliseconds.
+    /// When it was queued, in wrapping milliseconds; of a `Gap`, which no age bound touches, how
+    /// many numbers behind the first were lost.
     pub(crate) queued_ms: u32,
     /// What may happen to it.
     pub(crate) kind: Kind,
 }
 
+/// What stands for the sequence number of a frame that has none: its loss is in no gap.
+pub(crate) const UNNUMBERED: u64 = u64::MAX;
+
 impl Entry {
+    /// The numbers that are lost with it.
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
+        let more = if self.kind == Kind::Gap { u64::from(self.queued_ms) } else { 0 };
+        (self.detail != UNNUMBERED).then(|| (self.detail, self.detail.saturating_add(more)))
+    }
+
     /// An empty place.
     pub(crate) const HOLE: Self = Self {
         frame: None,
@@ -43,6 +54,8 @@ pub(crate) enum Kind {
     Lossless,
     /// Of a `lossless:gap` subscription.
     LosslessGap,
+    /// Of a `lossless:snapshot` subscription.
+    LosslessSnapshot,
     /// Of a `close` subscription.
     Strict,
     /// Of a `latest` subscription.
@@ -53,6 +66,8 @@ pub(crate) enum Kind {
     DropOldest,
     /// The notice of a lost range.
     Gap,
+    /// The announcement of a subscription that a pattern brought about.
+    Announcement,
     /// The Close frame: the last one.
     Close,
     /// Ping or Pong.
@@ -66,6 +81,7 @@ impl Kind {
         match policy {
             Policy::Lossless { overflow: Overflow::Close } => Self::Lossless,
             Policy::Lossless { overflow: Overflow::Gap } => Self::LosslessGap,
+            Policy::Lossless { overflow: Overflow::Snapshot } => Self::LosslessSnapshot,
             Policy::Latest => Self::Latest,
             Policy::LatestByKey => Self::Keyed,
             Policy::DropOldest => Self::DropOldest,
@@ -76,12 +92,12 @@ impl Kind {
     /// Whether publishers wait for it.
     #[inline]
     pub(crate) const fn is_lossless(self) -> bool {
-        matches!(self, Self::Direct | Self::Lossless | Self::LosslessGap)
+        matches!(self, Self::Direct | Self::Lossless | Self::LosslessGap | Self::LosslessSnapshot)
     }
 
     /// Whether someone published or sent it: not one of the hub's own notices.
     #[inline]
     pub(crate) const fn is_data(self) -> bool {
-        !matches!(self, Self::Gap | Self::Close | Self::Control)
+        !matches!(self, Self::Gap | Self::Announcement | Self::Close | Self::Control)
     }
 }

@@ -1,7 +1,7 @@
 //! What one socket is still to be sent.
 
-mod aged;
-mod backlog;
+pub(crate) mod aged;
+pub(crate) mod backlog;
 pub(crate) mod drain;
 pub(crate) mod entry;
 mod keys;
@@ -169,8 +169,54 @@ impl Outbox {
     /// without progress starts now. What is discarded meanwhile is no progress.
     #[inline]
     pub(crate) fn wake(&mut self, ledger: &Ledger) {
-        if self.is_empty() {
+        if self.is_empty() && !self.is_held_back() {
             self.progress_at = ledger.now;
+        }
+    }
+
+    /// Whether the socket takes nothing, and a paused subscription waits for that to end: then
+    /// time passes without progress even while nothing is queued.
+    #[inline]
+    pub(crate) const fn is_held_back(&self) -> bool {
+        self.flags.has(Flags::BLOCKED) && self.flags.has(Flags::PAUSED)
+    }
+
+    /// A subscription has paused. `patient`: it goes on when nothing waits any more, else when
+    /// less than half of what may wait does.
+    pub(crate) fn set_paused(&mut self, patient: bool) {
+        self.flags.set(Flags::PAUSED, true);
+        self.flags.set(Flags::UNLISTED, true);
+        if patient {
+            self.flags.set(Flags::PATIENT, true);
+        }
+    }
+
+    /// No subscription is paused any more.
+    pub(crate) fn clear_paused(&mut self) {
+        self.flags.set(Flags::PAUSED, false);
+        self.flags.set(Flags::UNLISTED, false);
+        self.flags.set(Flags::PATIENT, false);
+    }
+
+    /// Lists the connection, if it has paused subscriptions that can go on.
+    #[inline]
+    pub(crate) fn judge_resync(&mut self, conn: ConnId, ledger: &mut Ledger) {
+        if self.flags.has(Flags::UNLISTED) {
+            self.judge_unlisted(conn, ledger);
+        }
+    }
+
+    #[cold]
+    fn judge_unlisted(&mut self, conn: ConnId, ledger: &mut Ledger) {
+        let bounds = &ledger.bounds;
+        let goes_on = self.is_queue_empty()
+            || !self.flags.has(Flags::PATIENT)
+                && self.bytes <= bounds.bytes_max / 2
+                && self.frames() <= bounds.frames_max / 2;
+        if goes_on && !self.is_blocked() && !self.close_queued() {
+            self.flags.set(Flags::UNLISTED, false);
+            self.flags.set(Flags::PATIENT, false);
+            ledger.resync.push(conn);
         }
     }
 
@@ -225,7 +271,7 @@ impl Outbox {
     }
 }
 
-/// Four yes-or-no facts in a byte.
+/// Yes-or-no facts in a byte.
 #[derive(Debug, Clone, Copy)]
 struct Flags(u8);
 
@@ -238,6 +284,12 @@ impl Flags {
     const CLOSING: u8 = 4;
     /// The outbox is counted as congested.
     const CONGESTED: u8 = 8;
+    /// A subscription of the connection is paused.
+    const PAUSED: u8 = 16;
+    /// One of them is to be listed as soon as there is room.
+    const UNLISTED: u8 = 32;
+    /// Room is there only when nothing waits.
+    const PATIENT: u8 = 64;
 
     #[inline]
     const fn has(self, flag: u8) -> bool {

@@ -15,7 +15,7 @@ use std::time::Duration;
 use connection::{Connection, Item, Kind, Taken};
 use corecast_hub::{
     ConnId, Flush, Hub, HubConfig, Policy, Publication, Report, Rules, Sent, SharedFrame,
-    Timestamp, Totals,
+    SharedFrames, Timestamp, Totals,
 };
 use corecast_wire::{CloseCode, Frame};
 use operation::{Operation, RULES, Run, TOPICS, runs};
@@ -230,7 +230,8 @@ impl World {
             expected.add(self.reference.publish(connection, item));
         }
         let (except, key) = (except.map(|at| self.ids[at]), key.as_deref());
-        let publication = Publication { topic, seq, frame: &frame, key, except };
+        let frames = SharedFrames::raw(frame);
+        let publication = Publication { key, except, ..Publication::raw(topic, seq, &frames) };
         assert_eq!(self.hub.publish(&publication, now), expected);
     }
 

@@ -69,7 +69,7 @@ impl Reference {
             match policy {
                 Policy::Latest | Policy::LatestByKey => self.conflate(conn, item, &mut report),
                 Policy::DropOldest => self.drop_oldest(conn, item, &mut report),
-                Policy::Lossless { overflow: Overflow::Gap } => {
+                Policy::Lossless { overflow: Overflow::Gap | Overflow::Snapshot } => {
                     self.lossless_gap(conn, topic, item, &mut report);
                 }
                 Policy::Lossless { .. } | Policy::Close => {

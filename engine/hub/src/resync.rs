@@ -1,0 +1,273 @@
+//! Slow readers of streams that have a snapshot: paused at a bound, and set right again later.
+
+use corecast_wire::Frame;
+
+use crate::frame::SharedFrame;
+use crate::hub::Hub;
+use crate::id::{ConnId, Timestamp, TopicId};
+use crate::ledger::Ledger;
+use crate::limits::OUTBOX_BYTES_CEILING;
+use crate::offer::{Offer, Target};
+use crate::outbox::Outbox;
+use crate::outbox::backlog::Notice;
+use crate::policy::Policy;
+use crate::registry::Subscriber;
+use crate::report::Report;
+use crate::slots::Slot;
+use crate::slow::{Resync, SlowReason};
+use crate::stream::{Stream, topic_of};
+
+impl Hub {
+    /// Adds to `out` the paused subscriptions that can go on: their reader takes something
+    /// again, and less than half of what may wait does. Each is listed once; who takes it asks
+    /// its home and calls [`resync`](Self::resync).
+    pub fn take_resync(&mut self, out: &mut impl Extend<Resync>) {
+        let Self { slots, topics, ledger, .. } = self;
+        for conn in ledger.resync.drain(..) {
+            let Some(slot) = slots.get_mut(conn) else { continue };
+            let Some(list) = &mut slot.paused else { continue };
+            for paused in list.0.iter_mut().filter(|paused| !paused.listed) {
+                let Some(position) = slot.subscriptions.position(paused.topic) else { continue };
+                let Some(topic) = topics.get(paused.topic) else { continue };
+                paused.listed = true;
+                out.extend(Some(Resync {
+                    conn,
+                    name: (*topic.name).into(),
+                    topic: topic_of(&topic.name, topic.interval_ms).into(),
+                    interval_ms: topic.interval_ms,
+                    home: topic.home,
+                    encoding: topic.subscribers[position as usize].encoding,
+                    lost_from: paused.lost_from,
+                }));
+            }
+        }
+    }
+
+    /// Whether [`take_resync`](Self::take_resync) might return anything.
+    #[inline]
+    #[must_use]
+    pub fn has_resync(&self) -> bool {
+        !self.ledger.resync.is_empty()
+    }
+
+    /// Lets a paused subscription go on: queues the notice of what was lost, unless `missed`
+    /// covers it all, the snapshot and what came behind it. `stream.seq` is the number of the
+    /// last of `missed`, or the one that the snapshot stands for.
+    ///
+    /// False when there is nothing to go on, as where the subscription has ended or an older
+    /// answer is late; and when there is no room: then it stays paused and is listed again as
+    /// soon as nothing waits. What exceeds even an empty outbox closes the connection.
+    pub fn resync(
+        &mut self,
+        conn: ConnId,
+        stream: &Stream<'_>,
+        lost_from: u64,
+        snapshot: Option<Frame>,
+        missed: &[Frame],
+        now: Timestamp,
+    ) -> bool {
+        self.ledger.advance(now);
+        let Some((id, position)) = self.subscription(conn, stream.name) else { return false };
+        let slot = self.slots.at_mut(conn.index);
+        let paused = slot.paused.as_ref().and_then(|list| list.find(id));
+        if !paused.is_some_and(|paused| paused.listed && paused.lost_from == lost_from) {
+            return false;
+        }
+        self.resume(conn, id, position, CatchUp { seq: stream.seq, snapshot, missed })
+    }
+
+    /// As [`resync`](Self::resync), for a subscription that is known to be paused.
+    pub(crate) fn resume(
+        &mut self,
+        conn: ConnId,
+        id: TopicId,
+        position: u32,
+        catch_up: CatchUp<'_>,
+    ) -> bool {
+        let Self { slots, topics, ledger, .. } = self;
+        let Slot { outbox, paused, .. } = slots.at_mut(conn.index);
+        let Some(topic) = topics.get_mut(id) else { return false };
+        let (stream, subscriber) = topic.at(position);
+        let Some(list) = paused.as_mut() else { return false };
+        let Some(entry) = list.find_mut(id).filter(|_| !outbox.close_queued()) else {
+            return false;
+        };
+        let fits = outbox.fits_all(catch_up.frames(), catch_up.bytes(), ledger);
+        let is_newer = subscriber.lost_to().is_none_or(|lost_to| lost_to <= catch_up.seq);
+        if !fits && outbox.is_queue_empty() {
+            let bytes = u32::try_from(catch_up.bytes()).unwrap_or(u32::MAX);
+            let reason = outbox.crossed(bytes.min(OUTBOX_BYTES_CEILING as u32), ledger);
+            ledger.totals.dropped += outbox.close_slow(conn, reason, ledger);
+            return false;
+        }
+        if !fits || !is_newer {
+            entry.listed = false;
+            outbox.set_paused(true);
+            return false;
+        }
+        let (from, to, reason) = (entry.lost_from, catch_up.covered(), entry.reason);
+        forget_paused(paused, id, outbox);
+        subscriber.resume();
+        if to >= from {
+            let notice = Notice { stream, from, to, reason, encoding: subscriber.encoding };
+            outbox.wake(ledger);
+            subscriber.set_pending(outbox.put_gap(None, id, notice, ledger));
+            outbox.mark_dirty(conn, ledger);
+        }
+        self.catch_up(conn, id, position, catch_up, true);
+        true
+    }
+
+    /// Queues a snapshot and what came behind it for one subscription. `fits`: it is known to.
+    pub(crate) fn catch_up(
+        &mut self,
+        conn: ConnId,
+        id: TopicId,
+        position: u32,
+        catch_up: CatchUp<'_>,
+        fits: bool,
+    ) {
+        let Self { slots, topics, ledger, .. } = self;
+        let Some(topic) = topics.get_mut(id) else { return };
+        let Slot { outbox, paused, .. } = slots.at_mut(conn.index);
+        let offered = u64::from(catch_up.frames());
+        let mut report = Report::default();
+        let first = catch_up.covered() + u64::from(catch_up.snapshot.is_none());
+        let missed = catch_up.missed.iter().cloned();
+        for (frame, seq) in catch_up.snapshot.into_iter().chain(missed).zip(first..) {
+            let keyed = topic.subscribers[position as usize].policy == Policy::LatestByKey;
+            // Not to be conflated with anything: it has the values of many keys.
+            let key = if keyed { topic.fresh_key() } else { 0 };
+            let (stream, subscriber) = topic.at(position);
+            let queued_ms = ledger.now.wrapping_millis();
+            let offer = Offer { stream, topic: id, seq, key, queued_ms };
+            let frame = &SharedFrame::new(frame, ledger.now);
+            let bytes = frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32;
+            let report = &mut report;
+            let target = Target { subscriber, outbox, paused, conn, ledger, report, frame, bytes };
+            if fits { target.put(&offer) } else { target.take(&offer) }
+        }
+        ledger.totals.count(offered, report);
+        self.compact();
+    }
+
+    /// Ends a pause without more ado than a notice of what was lost: the subscription ends, or
+    /// goes on under another policy.
+    pub(crate) fn end_pause(&mut self, conn: ConnId, id: TopicId, position: u32, told: bool) {
+        let Self { slots, topics, ledger, .. } = self;
+        let Slot { outbox, paused, .. } = slots.at_mut(conn.index);
+        let Some(topic) = topics.get_mut(id) else { return };
+        let (stream, subscriber) = topic.at(position);
+        let Some(to) = subscriber.lost_to() else { return };
+        let Some(entry) = forget_paused(paused, id, outbox) else { return };
+        subscriber.resume();
+        if told && !outbox.close_queued() {
+            let Paused { lost_from: from, reason, .. } = entry;
+            let encoding = subscriber.encoding;
+            outbox.tell_gap(conn, Notice { stream, from, to, reason, encoding }, ledger);
+        }
+    }
+}
+
+/// What stands for the messages that a subscriber did not see.
+#[derive(Debug, Clone)]
+pub(crate) struct CatchUp<'a> {
+    /// The number of the last of them.
+    pub(crate) seq: u64,
+    pub(crate) snapshot: Option<Frame>,
+    pub(crate) missed: &'a [Frame],
+}
+
+impl CatchUp<'_> {
+    /// The number up to which the snapshot covers: all before it is in there, or lost.
+    fn covered(&self) -> u64 {
+        self.seq.saturating_sub(self.missed.len() as u64)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.snapshot.is_none() && self.missed.is_empty()
+    }
+
+    fn frames(&self) -> u32 {
+        let frames = self.missed.len() + usize::from(self.snapshot.is_some());
+        u32::try_from(frames).unwrap_or(u32::MAX)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.snapshot.iter().chain(self.missed).map(|frame| frame.len() as u64).sum()
+    }
+}
+
+/// The paused subscriptions of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct PausedList(Vec<Paused>);
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paused {
+    topic: TopicId,
+    reason: SlowReason,
+    /// The first number lost.
+    pub(crate) lost_from: u64,
+    /// Whether somebody was told that it can go on.
+    pub(crate) listed: bool,
+}
+
+impl PausedList {
+    pub(crate) fn find(&self, topic: TopicId) -> Option<&Paused> {
+        self.0.iter().find(|paused| paused.topic == topic)
+    }
+
+    fn find_mut(&mut self, topic: TopicId) -> Option<&mut Paused> {
+        self.0.iter_mut().find(|paused| paused.topic == topic)
+    }
+}
+
+/// Takes a subscription off the list; the last one leaves no list behind.
+fn forget_paused(
+    list: &mut Option<Box<PausedList>>,
+    topic: TopicId,
+    outbox: &mut Outbox,
+) -> Option<Paused> {
+    let entries = &mut list.as_mut()?.0;
+    let place = entries.iter().position(|paused| paused.topic == topic)?;
+    let paused = entries.swap_remove(place);
+    if entries.is_empty() {
+        *list = None;
+        outbox.clear_paused();
+    }
+    Some(paused)
+}
+
+/// A subscription that crossed a bound.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pause {
+    pub(crate) conn: ConnId,
+    pub(crate) topic: TopicId,
+    pub(crate) reason: SlowReason,
+    /// The last number lost.
+    pub(crate) lost_to: u64,
+}
+
+impl Pause {
+    /// Discards what waits of it and takes note of where it stopped; returns how many data
+    /// frames were discarded.
+    pub(crate) fn begin(
+        self,
+        subscriber: &mut Subscriber,
+        outbox: &mut Outbox,
+        list: &mut Option<Box<PausedList>>,
+        ledger: &mut Ledger,
+    ) -> u64 {
+        let Self { conn, topic, reason, lost_to } = self;
+        let lost = outbox.discard_chain(subscriber.pending(), ledger);
+        outbox.trim(ledger);
+        let lost_from = lost.range.map_or(lost_to, |(from, _)| from);
+        subscriber.pause(lost_to);
+        let list = &mut list.get_or_insert_default().0;
+        list.push(Paused { topic, reason, lost_from, listed: false });
+        outbox.set_paused(false);
+        outbox.check_holes(conn, ledger);
+        outbox.judge_resync(conn, ledger);
+        lost.frames
+    }
+}
