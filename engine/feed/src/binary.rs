@@ -10,7 +10,8 @@
 //! | 3 | `u8` flags: bit 0: the payload is JSON text; the others are 0 and to be ignored |
 //! | 4 | `u32` sid: the topic, as `subscribed` said |
 //! | 8 | `u64` seq; of a gap: the first number that is missing |
-//! | 16 | message, snapshot: `i64` time in ns since 1970, then the publisher's bytes; gap: `u64` the last number that is missing |
+//! | 16 | message, snapshot: `i64` time in ns since 1970, then the publisher's bytes |
+//! | 16 | gap: `u64` the last number that is missing |
 //!
 //! Records of other kinds are passed over by their length, and bytes behind what a gap needs are
 //! ignored: so the protocol can grow.

@@ -409,8 +409,7 @@ fn whole(field: impl Into<Name>, raw: &RawValue) -> Result<u64, Fault> {
 }
 
 fn rate(field: &'static str, raw: &RawValue) -> Result<Rate, Fault> {
-    let rate = serde_json::from_str(raw.get());
-    rate.map_err(|_| match kind_of(raw.get()) {
+    Rate::parse(raw.get()).ok_or_else(|| match kind_of(raw.get()) {
         "a number" => Fault::wrong(
             field,
             format_args!("must be from 1/3600 to 1000, not {}", quoted(raw.get())),

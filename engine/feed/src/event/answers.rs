@@ -169,7 +169,8 @@ pub struct Published<'a> {
     pub seq: u64,
 }
 
-/// `{"type":"delivered","id":9,"topic":"chat.room1","seq":6,"delivered":3,"conflated":0,"dropped":0}`.
+/// `{"type":"delivered","id":9,"topic":"chat.room1","seq":6,"delivered":3,"conflated":0,
+/// "dropped":0}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Delivered<'a> {
