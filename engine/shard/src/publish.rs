@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use corecast_hub::{Hub, Publication as Delivery, Report, SharedFrame, Timestamp};
+use corecast_hub::{Hub, Publication as Delivery, Report, SharedFrame, SharedFrames, Timestamp};
 
 use crate::mesh::{Job, Mesh, Publication};
 use crate::stats::ShardStats;
@@ -54,13 +54,13 @@ impl Publishing<'_> {
     /// Queues a numbered publication for the subscribers here.
     pub(crate) fn deliver(&mut self, publication: &Publication) -> Report {
         let frame = SharedFrame::new(publication.frame.clone(), publication.published_at);
+        let frames = SharedFrames::raw(frame);
+        let seq = publication.seq.load(Ordering::Relaxed);
         let except = publication.except.filter(|id| id.shard == self.shard).map(|id| id.conn);
         let delivery = Delivery {
-            topic: &publication.topic,
-            seq: publication.seq.load(Ordering::Relaxed),
-            frame: &frame,
             key: publication.key.as_deref(),
             except,
+            ..Delivery::raw(&publication.topic, seq, &frames)
         };
         let report = self.hub.publish(&delivery, self.now);
         publication.add(report);
