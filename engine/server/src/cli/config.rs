@@ -89,7 +89,7 @@ fn check(file: &Path) -> Result<(), Failure> {
 fn table(config: &ServerConfig) -> Option<String> {
     let rows: Vec<[String; 3]> = diff::differences(config)
         .iter()
-        .map(|change| [change.key.clone(), change.to_text(), change.from_text()])
+        .map(|change| [change.key.clone(), change.after(), change.before()])
         .collect();
     let title = ["key", "value", "default"].map(str::to_owned);
     let width = |column: usize| {

@@ -28,12 +28,12 @@ impl Change {
     }
 
     /// The old value in TOML, `none` where there is none.
-    pub(crate) fn from_text(&self) -> String {
+    pub(crate) fn before(&self) -> String {
         text(self.from.as_ref())
     }
 
     /// The new value in TOML, `none` where there is none.
-    pub(crate) fn to_text(&self) -> String {
+    pub(crate) fn after(&self) -> String {
         text(self.to.as_ref())
     }
 }
@@ -118,12 +118,12 @@ mod tests {
         let of = |key: &str| changes.iter().find(|change| change.key == key).expect(key);
         let beat = of("feed.heartbeat_ms");
         assert!(beat.is_reloadable());
-        assert_eq!((beat.from_text(), beat.to_text()), ("5000".to_owned(), "100".to_owned()));
+        assert_eq!((beat.before(), beat.after()), ("5000".to_owned(), "100".to_owned()));
         assert!(!of("shards").is_reloadable() && !of("shards").is_namespace());
         let policy = of("namespaces[quote].policy");
         assert!(policy.is_namespace());
-        assert_eq!(policy.to_text(), "\"latest\"");
-        assert_eq!(of("namespaces[gone].name").to_text(), "none");
+        assert_eq!(policy.after(), "\"latest\"");
+        assert_eq!(of("namespaces[gone].name").after(), "none");
         assert!(changes.iter().all(|change| !change.key.starts_with("namespaces[quote].name")));
         let keys: Vec<_> = differences(&to).into_iter().map(|change| change.key).collect();
         let expected =

@@ -1,6 +1,5 @@
 //! The reference of the configuration, in Markdown.
 
-use super::env::variable_of;
 use super::keys::Key;
 use super::reference::REFERENCE;
 use std::fmt::Write;
@@ -78,6 +77,7 @@ says which keys are applied.
 
 #[cfg(test)]
 mod tests {
+    use super::super::env::variable_of;
     use super::*;
     use std::path::Path;
 

@@ -16,14 +16,15 @@ pub(super) fn config(mut table: Table) -> Result<ServerConfig, String> {
         name: &str,
     ) -> Result<T, String> {
         let section = table.remove(name);
-        section.map_or_else(|| Ok(T::default()), |section| section.try_into().map_err(message))
+        section
+            .map_or_else(|| Ok(T::default()), |it| it.try_into().map_err(|error| message(&error)))
     }
     Ok(ServerConfig {
         feed: section(&mut table, "feed")?,
         ingest: section(&mut table, "ingest")?,
         admin: section(&mut table, "admin")?,
         log: section(&mut table, "log")?,
-        engine: table.try_into().map_err(message)?,
+        engine: table.try_into().map_err(|error| message(&error))?,
     })
 }
 
@@ -51,7 +52,7 @@ fn nest(path: &str, value: &Value) -> Table {
             // An element has required keys besides this one.
             let mut all = sample();
             let element = all.get_mut(name).and_then(|list| list.as_array_mut()?.pop());
-            let mut element = element.and_then(|it| it.try_into().ok()).unwrap_or_else(Table::new);
+            let mut element = element.and_then(|it| it.try_into().ok()).unwrap_or_default();
             element.insert(rest.to_owned(), value.clone());
             Value::Array(vec![Value::Table(element)])
         }
@@ -60,6 +61,6 @@ fn nest(path: &str, value: &Value) -> Table {
     Table::from_iter([(name.to_owned(), inner)])
 }
 
-fn message(error: toml::de::Error) -> String {
+fn message(error: &toml::de::Error) -> String {
     error.message().trim_end().to_owned()
 }

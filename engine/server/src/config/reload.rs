@@ -96,7 +96,7 @@ impl Settings {
             tell(change, is_applied);
         }
         self.apply_level(&new);
-        self.apply_feed(new.feed);
+        self.apply_feed(&new.feed);
         if namespaces_apply {
             self.running.engine.namespaces = new.engine.namespaces;
         }
@@ -111,9 +111,9 @@ impl Settings {
     }
 
     /// Where the feed is, and whether there is one, stays as it was at the start.
-    fn apply_feed(&mut self, new: FeedConfig) {
+    fn apply_feed(&mut self, new: &FeedConfig) {
         let FeedConfig { enabled, ref path, .. } = self.running.feed;
-        let new = FeedConfig { enabled, path: path.clone(), ..new };
+        let new = FeedConfig { enabled, path: path.clone(), ..new.clone() };
         if new != self.running.feed {
             self.feed.set(new.clone());
             self.running.feed = new;
@@ -136,7 +136,7 @@ fn apply_namespaces(_engine: &Engine, _namespaces: &[Namespace]) -> bool {
 }
 
 fn tell(change: &Change, is_applied: bool) {
-    let (key, from, to) = (&change.key, change.from_text(), change.to_text());
+    let (key, from, to) = (&change.key, change.before(), change.after());
     match is_applied {
         true => tracing::info!(%key, %from, %to, "setting applied"),
         false => tracing::warn!(%key, %from, %to, "setting needs a restart"),
