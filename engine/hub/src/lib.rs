@@ -41,6 +41,7 @@ mod ledger;
 pub mod limits;
 mod message;
 mod namespace;
+pub mod node;
 mod offer;
 mod outbox;
 mod patterns;

@@ -10,7 +10,7 @@ use crate::id::ConnId;
 use crate::policy::Policy;
 use crate::slow::Resync;
 use crate::stream::Stream;
-use crate::subscribe::SubscribeError;
+use crate::subscribe::{Start, SubscribeError};
 
 impl<T: Ticket> Node<T> {
     /// Asks the homes of topics for a connection. Returned are those whose home this node is: reply
@@ -70,10 +70,8 @@ impl<T: Ticket> Node<T> {
         turn: &mut Turn<'_, M>,
     ) -> Result<(), SubscribeError> {
         let home = turn.mesh.home(&attachment.topic);
-        let stream = stream(attachment, home);
-        let (snapshot, missed) = (attachment.snapshot.clone(), &attachment.missed);
-        let now = turn.now.mono;
-        turn.hub.start(conn, &stream, policy, encoding, snapshot, missed, now)?;
+        let start = start(attachment, policy, encoding);
+        turn.hub.start(conn, &stream(attachment, home), start, turn.now.mono)?;
         self.settle(turn);
         Ok(())
     }
@@ -203,6 +201,12 @@ impl<T: Ticket> Node<T> {
             }
         }
     }
+}
+
+/// How a subscription starts.
+pub(super) fn start(attachment: &Attachment, policy: Policy, encoding: Encoding) -> Start<'_> {
+    let (snapshot, missed) = (attachment.snapshot.clone(), &attachment.missed[..]);
+    Start { policy, encoding, snapshot, missed }
 }
 
 /// What the hub has to know of a stream.

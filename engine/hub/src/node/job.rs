@@ -99,7 +99,7 @@ pub struct Broadcast<T> {
     /// Who is told the number of the update that this is about, and the number.
     pub(crate) origin: Option<(Origin, u64)>,
     pub(crate) published_at: Timestamp,
-    pub(crate) ticket: T,
+    pub(crate) ticket: Option<T>,
 }
 
 /// One connection's wish for topics of one home.

@@ -16,6 +16,7 @@ mod pattern;
 mod publish;
 mod tick;
 
+use core::marker::PhantomData;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub use job::{
     Address, Answer, Ask, Attach, AttachResult, Attached, Broadcast, Event, Job, Leave, Matched,
     Origin, PatternAttach, Purpose, Question, Refusal, Reply, Sent, Ticket, Unheard,
 };
+pub use pattern::PatternWish;
 pub use publish::Updated;
 
 use job::Left;
@@ -86,6 +88,8 @@ pub struct Node<T> {
     /// Filled and emptied in a call.
     emissions: Vec<Emission>,
     unmatched: Vec<(ConnId, Box<str>)>,
+    /// Its jobs hold tickets of one kind.
+    tickets: PhantomData<fn(T)>,
 }
 
 /// What a node remembers of a connection for others' sake.
@@ -121,6 +125,7 @@ impl<T: Ticket> Node<T> {
             resyncs: VecDeque::new(),
             emissions: Vec::new(),
             unmatched: Vec::new(),
+            tickets: PhantomData,
         }
     }
 

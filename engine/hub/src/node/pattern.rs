@@ -1,6 +1,6 @@
 //! Patterns: all homes are asked, and each begins with its own answer.
 
-use super::attach::stream;
+use super::attach::{start, stream};
 use super::job::{Address, Job, Matched, PatternAttach, Ticket};
 use super::{Event, Held, Mesh, Node, Turn};
 use crate::encoding::Encoding;
@@ -112,19 +112,15 @@ impl<T: Ticket> Node<T> {
         });
         // It may have been given up meanwhile.
         let Some(&Held { policy, encoding, .. }) = held else { return };
-        let now = turn.now.mono;
         let attached =
-            turn.hub.attach_pattern(to, home, &pattern, interval_ms, policy, encoding, now);
+            turn.hub.attach_pattern(to, home, &pattern, interval_ms, policy, encoding);
         if attached.is_err() {
             return;
         }
         for attachment in &attachments {
-            let policy = policy.unwrap_or(attachment.policy);
-            let stream = stream(attachment, home);
-            let (snapshot, missed) = (attachment.snapshot.clone(), &attachment.missed);
-            turn.hub.match_stream(
-                to, &pattern, interval_ms, &stream, policy, encoding, snapshot, missed, now,
-            );
+            let policy = turn.hub.policy_for(&attachment.topic, policy);
+            let start = start(attachment, policy, encoding);
+            turn.hub.match_stream(to, &pattern, &stream(attachment, home), start, turn.now.mono);
         }
         if cut {
             let pattern = pattern.as_str().into();
