@@ -52,7 +52,8 @@ fn nest(path: &str, value: &Value) -> Table {
             // An element has required keys besides this one.
             let mut all = sample();
             let element = all.get_mut(name).and_then(|list| list.as_array_mut()?.pop());
-            let mut element = element.and_then(|it| it.try_into().ok()).unwrap_or_default();
+            let mut element =
+                element.and_then(|it| it.try_into::<Table>().ok()).unwrap_or_default();
             element.insert(rest.to_owned(), value.clone());
             Value::Array(vec![Value::Table(element)])
         }
