@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
-use corecast_hub::{Namespace, Policy};
+use corecast_hub::{Codec, Namespace, Policy, RawCodec};
 use corecast_shard::config::{
     ConnectionConfig, FlushConfig, MeshConfig, OutboxConfig, PolicyRule, SocketConfig, TopicConfig,
 };
@@ -33,10 +34,18 @@ impl Deref for Engine {
 }
 
 /// Collects the settings of an engine, and starts it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     config: Config,
     pages: Pages,
+    codec: Arc<dyn Codec>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let (config, pages) = (Config::default(), Pages::default());
+        Self { config, pages, codec: Arc::new(RawCodec) }
+    }
 }
 
 impl Builder {
@@ -147,6 +156,14 @@ impl Builder {
         self
     }
 
+    /// How the feed's frames look. By default they are the publishers' bytes, and notices are small
+    /// JSON texts ([`RawCodec`]).
+    #[must_use]
+    pub fn codec(mut self, codec: impl Codec) -> Self {
+        self.codec = Arc::new(codec);
+        self
+    }
+
     /// Answers plain GETs of `path` with `body`, encoded once at the start. `/healthz` is built in.
     ///
     /// # Errors
@@ -182,7 +199,7 @@ impl Builder {
         self,
         factory: impl Fn(ShardId) -> H + Send + Sync + 'static,
     ) -> Result<Engine, StartError> {
-        corecast_shard::Engine::start(self.config, &self.pages, factory).map(Engine)
+        corecast_shard::Engine::start(self.config, &self.pages, self.codec, factory).map(Engine)
     }
 }
 

@@ -44,16 +44,24 @@
 mod builder;
 
 pub use builder::{Builder, Engine};
+/// The feed: streams with numbers, snapshots, history and presence.
+pub use corecast_hub::home::{
+    AttachError, AttachRequest, Attachment, History, HistoryError, UpdateError, VariantError,
+    check_interval, check_update, split_variant, variant_name, variant_policy,
+};
+pub use corecast_hub::node::{Answer, AttachResult, Event, PatternWish, Question, Updated};
 pub use corecast_hub::session::{Closed, ClosedBy};
 pub use corecast_hub::{
+    Announcement, Codec, ConnId, Encoding, Frames, Gap, Member, Message as StreamMessage,
     Namespace, NamespaceError, Namespaces, OutboxLimits, Overflow, Pattern, PatternError, Payload,
-    Policy, PolicyError, PublishRight, SendStatus, SnapshotKind, SubscribeError, Subscribed,
-    Timestamp, TopicError, Update, UpdateKind,
+    Policy, PolicyError, PublishRight, RawCodec, Report, SendStatus, SnapshotKind, StreamRef,
+    StreamState, SubscribeError, Subscribed, Timestamp, TopicError, Update, UpdateKind,
+    check_topic, json_array,
 };
 pub use corecast_shard::{
-    Accept, Backend, Config, ConnectionId, Context, Handler, LatencySummary, Message, PageError,
-    Pages, PublishError, PublishReport, Publisher, Reject, Reported, ShardId, ShardPanic,
-    StartError, Stats, config,
+    Accept, Backend, Config, ConnectionId, Context, Feed, FeedStats, Handler, LatencySummary,
+    Message, PageError, Pages, PublishError, PublishReport, Publisher, Reject, Reported, ShardId,
+    ShardPanic, StartError, Stats, TimerContext, UpdateOptions, config,
 };
 pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 

@@ -1,6 +1,6 @@
-//! The one place that reads the monotonic clock: the rest is told the time.
+//! The one place that reads the clocks: the rest is told the time.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use corecast_hub::Timestamp;
 
@@ -20,5 +20,13 @@ impl Clock {
     pub(crate) fn now(self) -> Timestamp {
         let nanos = self.origin.elapsed().as_nanos();
         Timestamp(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// The wall clock in nanoseconds since 1970: what people and clients are told. Nothing is
+    /// decided by it.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that others are told by")]
+    pub(crate) fn wall_ns(self) -> i64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
     }
 }

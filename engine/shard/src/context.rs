@@ -10,6 +10,7 @@ use corecast_hub::{
 };
 use corecast_wire::{CloseCode, Frame};
 
+use crate::feed::{Feed, FeedParts};
 use crate::mesh::{Direct, Job, Publication};
 use crate::publish::Publishing;
 use crate::{ConnectionId, PublishError};
@@ -17,7 +18,8 @@ use crate::{ConnectionId, PublishError};
 /// A handler's hands: subscribe, publish, send, close. Nothing here blocks or does I/O: frames are
 /// queued, and the shard writes them after the tasks of this turn.
 pub struct Context<'a> {
-    publishing: Publishing<'a>,
+    pub(crate) publishing: Publishing<'a>,
+    pub(crate) feed: FeedParts<'a>,
     closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
     conn: ConnId,
     peer: SocketAddr,
@@ -26,11 +28,12 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     pub(crate) fn new(
         publishing: Publishing<'a>,
+        feed: FeedParts<'a>,
         closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
         conn: ConnId,
         peer: SocketAddr,
     ) -> Self {
-        Self { publishing, closes, conn, peer }
+        Self { publishing, feed, closes, conn, peer }
     }
 
     /// This connection's identity, for `send` and `close` from anywhere in the engine.
@@ -43,6 +46,11 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// What can be done in the feed: streams with numbers, snapshots, history and presence.
+    pub fn feed(&mut self) -> Feed<'_, 'a> {
+        Feed { context: self }
     }
 
     /// The time of this call, monotonic, in nanoseconds since the engine's start.

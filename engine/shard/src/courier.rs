@@ -2,11 +2,13 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 
 use corecast_hub::SharedFrame;
 use corecast_hub::session::ClosedBy;
 
+use crate::carrier;
 use crate::handler::Handler;
 use crate::limits::MESH_DELIVERIES_PER_TURN_MAX;
 use crate::mesh::{Direct, Job, Mailbox};
@@ -21,6 +23,9 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mailbox: Mailbox) {
         let mut more = true;
         while more && deliveries < MESH_DELIVERIES_PER_TURN_MAX {
             match mailbox.take(cx.waker()) {
+                // Each of the feed's jobs gives its place back with its last copy.
+                Some(Job::Node(job)) => deliveries += 1 + carrier::carry(&shard, job),
+                Some(Job::Tell { to, event, .. }) => carrier::tell_one(&shard, to, *event),
                 Some(job) => {
                     deliveries += 1 + perform(&shard, &job);
                     done.push(job);
@@ -56,6 +61,12 @@ fn perform<H: Handler>(shard: &Shard<H>, job: &Job) -> u64 {
             shard.close(*to, ClosedBy::Handler, *code, reason);
             1
         }
+        Job::Namespaces(namespaces) => {
+            shard.node.borrow_mut().set_namespaces(Arc::clone(namespaces));
+            hub.set_namespaces(Arc::clone(namespaces));
+            1
+        }
+        Job::Node(_) | Job::Tell { .. } => unreachable!("done where they are taken out"),
         Job::Shutdown { deadline } => {
             drop(hub);
             shard.leave(*deadline);

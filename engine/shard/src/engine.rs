@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use corecast_hub::{Codec, Namespaces};
+
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{ShardPanic, StartError};
@@ -16,7 +18,8 @@ use crate::mesh::{Inbox, Job, Mailbox, Mesh, mailbox};
 use crate::pages::Pages;
 use crate::publisher::Publisher;
 use crate::stats::{Reader, ShardStats, Stats};
-use crate::thread::{self, Seed};
+use crate::thread::{self, FeedSeed, Seed};
+use crate::versions::Versions;
 use crate::waiters::Waiters;
 use crate::{ShardId, setup};
 
@@ -31,6 +34,8 @@ pub struct Engine {
     mesh: Arc<Mesh>,
     clock: Clock,
     topic_bytes_max: usize,
+    namespaces: Versions<Namespaces>,
+    epoch: u64,
     stats: Box<[Arc<ShardStats>]>,
     reader: Lock<Reader>,
     outcome: Arc<Outcome>,
@@ -46,9 +51,11 @@ impl Engine {
     pub fn start<H: Handler>(
         config: Config,
         pages: &Pages,
+        codec: Arc<dyn Codec>,
         factory: impl Fn(ShardId) -> H + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         setup::check(&config)?;
+        let namespaces = Arc::new(Namespaces::new(config.namespaces.clone())?);
         let cpus = setup::cpus(&config)?;
         setup::check_machine(cpus.len())?;
         let (address, listeners) = setup::listeners(&config, cpus.len())?;
@@ -59,11 +66,15 @@ impl Engine {
         let (config, factory) = (Arc::new(config), Arc::new(factory));
         let (report, started) = std::sync::mpsc::channel();
         let topic_bytes_max = config.topics.topic_bytes_max;
+        let epoch = clock.wall_ns().unsigned_abs();
+        let feed = FeedSeed { codec, namespaces: Arc::clone(&namespaces), epoch };
         let engine = Self {
             address,
             mesh: Arc::clone(&mesh),
             clock,
             topic_bytes_max,
+            namespaces: Versions::new(namespaces),
+            epoch,
             stats: stats.clone(),
             reader: Lock::new(Reader::new()),
             outcome: Arc::clone(&outcome),
@@ -82,6 +93,7 @@ impl Engine {
                 mesh: Arc::clone(&mesh),
                 stats: Arc::clone(stats),
                 outcome: Arc::clone(&outcome),
+                feed: feed.clone(),
             };
             match thread::spawn(seed, Arc::clone(&factory), report.clone()) {
                 Ok(thread) => engine.threads.lock().push(thread),
@@ -113,6 +125,24 @@ impl Engine {
             mesh: Arc::clone(&self.mesh),
             clock: self.clock,
             topic_bytes_max: self.topic_bytes_max,
+            namespaces: self.namespaces.renewed(),
+        }
+    }
+
+    /// The epoch: numbers of streams mean something only together with it. No two engines that
+    /// are started at different times have the same.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Puts other namespaces in the place of those before. They hold for topics that are made from
+    /// now on; a topic keeps those with which it was made.
+    pub fn set_namespaces(&self, namespaces: Namespaces) {
+        let namespaces = Arc::new(namespaces);
+        self.namespaces.push(Arc::clone(&namespaces));
+        for inbox in &self.mesh.inboxes {
+            inbox.post(Job::Namespaces(Arc::clone(&namespaces)));
         }
     }
 
@@ -212,7 +242,8 @@ fn connect_all(config: &Config, shards: usize) -> (Arc<Mesh>, Vec<Mailbox>) {
     let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
         (0..shards).map(|_| mailbox(capacity)).unzip();
     let admission = Admission::new(config.mesh.clone(), &config.outbox);
-    (Arc::new(Mesh { inboxes: inboxes.into(), admission }), mailboxes)
+    let speakers = Default::default();
+    (Arc::new(Mesh { inboxes: inboxes.into(), admission, speakers }), mailboxes)
 }
 
 /// What the shards' threads leave behind.

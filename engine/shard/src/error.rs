@@ -88,6 +88,9 @@ pub enum PublishError {
     /// The topic's name is no topic.
     #[error(transparent)]
     Topic(#[from] corecast_hub::TopicError),
+    /// No namespace takes the update.
+    #[error(transparent)]
+    Update(#[from] corecast_hub::home::UpdateError),
     /// The engine has shut down.
     #[error("the engine has shut down")]
     Stopped,

@@ -1,9 +1,12 @@
 //! What an embedder implements: one handler a shard, typed data a connection.
 
+use std::time::Duration;
+
+use corecast_hub::node::Event;
 use corecast_hub::session::Closed;
 use corecast_wire::{Frame, Upgrade};
 
-use crate::Context;
+use crate::{Context, TimerContext};
 
 /// The behaviour of a service, called on the shard that owns the connection.
 ///
@@ -38,6 +41,19 @@ pub trait Handler: 'static {
         context: &mut Context<'_>,
     ) {
         let _ = (data, message, context);
+    }
+
+    /// An answer of the feed that could not be given at once. It is handled before anything else
+    /// is queued for this connection.
+    fn on_event(&mut self, data: &mut Self::Data, event: Event, context: &mut Context<'_>) {
+        let _ = (data, event, context);
+    }
+
+    /// Called once when the shard starts, and again after the time that it returns, to the
+    /// millisecond; `None`: never again.
+    fn on_timer(&mut self, context: &mut TimerContext<'_>) -> Option<Duration> {
+        let _ = context;
+        None
     }
 
     /// The connection is over: called exactly once for each `on_open`, with who ended it and why;

@@ -10,6 +10,7 @@
 //! `pace` (who may read), `sweep` (deadlines), `thread` and `life` (of a shard).
 
 mod accept;
+mod carrier;
 mod clock;
 mod closing;
 pub mod config;
@@ -18,6 +19,7 @@ mod context;
 mod courier;
 mod engine;
 mod error;
+mod feed;
 mod flush;
 mod handler;
 mod life;
@@ -36,6 +38,7 @@ mod stats;
 mod sweep;
 mod thread;
 mod upgrade;
+mod versions;
 mod waiters;
 
 use std::fmt;
@@ -46,11 +49,12 @@ pub use config::{Backend, Config};
 pub use context::Context;
 pub use engine::Engine;
 pub use error::{PublishError, ShardPanic, StartError};
+pub use feed::{Feed, TimerContext, UpdateOptions};
 pub use handler::{Accept, Handler, Message, Reject};
 pub use mesh::{PublishReport, Reported};
 pub use pages::{PageError, Pages};
 pub use publisher::Publisher;
-pub use stats::{LatencySummary, Stats};
+pub use stats::{FeedStats, LatencySummary, Stats};
 
 /// One shard of an engine, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -12,7 +12,7 @@ use crate::handler::Handler;
 use crate::mesh::Mailbox;
 use crate::shard::Shard;
 use crate::thread::Started;
-use crate::{accept, courier, pace, socket, sweep};
+use crate::{accept, carrier, courier, pace, socket, sweep};
 
 /// Time without one of them going after which aborted connections are given up.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
@@ -36,6 +36,8 @@ pub(crate) async fn live<H: Handler>(
         glommio::spawn_local(pace::run(Rc::clone(&shard))),
         glommio::spawn_local(pace::run_rounds(Rc::clone(&shard))),
         glommio::spawn_local(courier::run(Rc::clone(&shard), mailbox)),
+        glommio::spawn_local(carrier::run(Rc::clone(&shard))),
+        glommio::spawn_local(carrier::run_timer(Rc::clone(&shard))),
     ];
     let _ = started.send(Ok(()));
     drop(started);
@@ -52,6 +54,7 @@ pub(crate) async fn live<H: Handler>(
     shard.holding_back.forget();
     shard.left.forget();
     shard.round.forget();
+    shard.ticking.forget();
     shard.next_round.take();
 }
 

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use corecast_hub::check_topic;
+use corecast_hub::home::check_update;
+use corecast_hub::node::{self, Sent};
+use corecast_hub::{Namespaces, Update, check_topic};
 use corecast_wire::{CloseCode, Frame};
 
 use crate::clock::Clock;
-use crate::mesh::admission::Want;
-use crate::mesh::{Direct, Job, Mesh, Publication, ReportCell};
+use crate::mesh::admission::{Ticket, Want};
+use crate::mesh::{Direct, Job, Mesh, Pass, Publication, ReportCell};
+use crate::versions::Versions;
 use crate::{ConnectionId, PublishError, Reported};
 
 /// Publishes to topics and connections of one engine. Cheap to clone; never blocks.
@@ -17,6 +20,7 @@ pub struct Publisher {
     pub(crate) mesh: Arc<Mesh>,
     pub(crate) clock: Clock,
     pub(crate) topic_bytes_max: usize,
+    pub(crate) namespaces: Versions<Namespaces>,
 }
 
 impl Publisher {
@@ -48,6 +52,33 @@ impl Publisher {
         let cell = Arc::new(ReportCell::default());
         self.post(topic, frame, None, Some(Arc::clone(&cell)))?;
         Ok(Reported { cell })
+    }
+
+    /// Publishes a message of the feed: its topic's home gives it the next number, keeps it as the
+    /// namespace says, and encodes it once for each encoding that is in use.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish); [`PublishError::Update`] when no namespace takes it. What
+    /// only its home can know, that it would make a topic too many, is logged there and told by
+    /// [`update_reported`](Self::update_reported).
+    pub fn update(&self, update: Update) -> Result<(), PublishError> {
+        self.post_update(update, Pass::new)
+    }
+
+    /// Publishes a message of the feed, and reports its number and how many queues took it.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub fn update_reported(&self, update: Update) -> Result<Reported, PublishError> {
+        let cell = Arc::new(ReportCell::default());
+        self.post_update(update, |ticket| Pass::reported(ticket, Arc::clone(&cell)))?;
+        Ok(Reported { cell })
+    }
+
+    /// The namespaces, as they are now.
+    #[must_use]
+    pub fn namespaces(&self) -> &Namespaces {
+        self.namespaces.latest()
     }
 
     /// Queues a frame for one connection. Nothing happens when it is gone by then.
@@ -130,6 +161,25 @@ impl Publisher {
         });
         let home = self.mesh.home(topic);
         let posted = self.mesh.post(home, Job::Publish(publication));
+        posted.then_some(()).ok_or(PublishError::Stopped)
+    }
+
+    fn post_update(
+        &self,
+        update: Update,
+        pass: impl FnOnce(Ticket) -> Pass,
+    ) -> Result<(), PublishError> {
+        check_topic(&update.topic, self.topic_bytes_max)?;
+        check_update(&update, self.namespaces.latest())?;
+        let admission = &self.mesh.admission;
+        if admission.is_stopped() {
+            return Err(PublishError::Stopped);
+        }
+        let ticket = pass(admission.admit(update.bytes())?);
+        let home = self.mesh.home(&update.topic);
+        let published_at = self.clock.now();
+        let sent = Sent { update, except: None, origin: None, published_at, ticket };
+        let posted = self.mesh.post(home, Job::Node(node::Job::Update(Box::new(sent))));
         posted.then_some(()).ok_or(PublishError::Stopped)
     }
 

@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use corecast_hub::chunks::Chunks;
+use corecast_hub::node::{Event, Node};
 use corecast_hub::session::{ClosedBy, Phase, Session, SessionConfig};
-use corecast_hub::{ConnId, Flush, Hub, SLOW_CLOSE_CODE, SlowReason, Timestamp};
+use corecast_hub::{ConnId, Encoding, Flush, Hub, SLOW_CLOSE_CODE, SlowReason, Timestamp};
 use corecast_wire::{CloseCode, Receiver, ReceiverLimits, Role};
 
+use crate::carrier::{self, with_node};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::context::Context;
+use crate::feed::FeedParts;
 use crate::handler::Handler;
-use crate::mesh::{Mesh, Publication};
+use crate::mesh::{Mesh, Pass, Publication};
 use crate::pace::Hold;
 use crate::pages::Pages;
 use crate::publish::{Publishing, Sequences};
@@ -35,6 +38,17 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) mesh: Arc<Mesh>,
     pub(crate) stats: Arc<ShardStats>,
     pub(crate) hub: RefCell<Hub>,
+    /// This shard's part in the feed.
+    pub(crate) node: RefCell<Node<Pass>>,
+    /// News of the node for the handler, not told yet.
+    pub(crate) events: RefCell<Vec<(ConnId, Event)>>,
+    /// What each connection speaks, by its index; none before it is open.
+    pub(crate) spoken: RefCell<Vec<Option<Encoding>>>,
+    pub(crate) epoch: u64,
+    /// Wakes the node's clockwork earlier than it expects.
+    pub(crate) ticking: Signal,
+    /// When it expects to be woken.
+    pub(crate) tick_at: Cell<Option<Timestamp>>,
     pub(crate) handler: RefCell<H>,
     pub(crate) slots: RefCell<Slots<H::Data>>,
     pub(crate) scratch: RefCell<Box<[u8]>>,
@@ -94,6 +108,8 @@ impl<H: Handler> Shard<H> {
         mesh: Arc<Mesh>,
         stats: Arc<ShardStats>,
         hub: Hub,
+        node: Node<Pass>,
+        epoch: u64,
         handler: H,
     ) -> Self {
         let room = config.mesh.pending_publishes_max / 2 / mesh.inboxes.len();
@@ -108,6 +124,12 @@ impl<H: Handler> Shard<H> {
             mesh,
             stats,
             hub: RefCell::new(hub),
+            node: RefCell::new(node),
+            events: RefCell::default(),
+            spoken: RefCell::default(),
+            epoch,
+            ticking: Signal::default(),
+            tick_at: Cell::new(None),
             handler: RefCell::new(handler),
             slots: RefCell::new(Slots::default()),
             scratch: RefCell::new(vec![0; limits::SCRATCH_BYTES].into_boxed_slice()),
@@ -163,7 +185,12 @@ impl<H: Handler> Shard<H> {
     /// The connection is gone: leave the topics, tell the handler, free the slot.
     pub(crate) fn release(&self, conn: ConnId) {
         let slot = self.slots.borrow_mut().get_mut(conn.index as usize).and_then(Option::take);
-        self.hub.borrow_mut().disconnect(conn);
+        let mut hub = self.hub.borrow_mut();
+        hub.disconnect(conn);
+        with_node(self, &mut hub, |node, turn| node.disconnect(conn, turn));
+        drop(hub);
+        let spoken = self.spoken.borrow_mut().get_mut(conn.index as usize).and_then(Option::take);
+        self.mesh.speak(spoken, None);
         let Some(mut slot) = slot else { return };
         assert_eq!(slot.conn, conn, "a task released a slot that is not its own");
         let closed = slot.session.take_closed();
@@ -192,7 +219,15 @@ impl<H: Handler> Shard<H> {
     ) -> Result<R, Panicked> {
         let mut hub = self.hub.borrow_mut();
         let mut handler = self.handler.borrow_mut();
-        let mut context = Context::new(self.publishing(&mut hub), &self.closes, conn, peer);
+        let (mut node, mut events) = (self.node.borrow_mut(), self.events.borrow_mut());
+        let feed = FeedParts {
+            node: &mut node,
+            events: &mut events,
+            spoken: &self.spoken,
+            epoch: self.epoch,
+            clock: self.clock,
+        };
+        let mut context = Context::new(self.publishing(&mut hub), feed, &self.closes, conn, peer);
         self.guard(peer, || call(&mut handler, &mut context))
     }
 
@@ -221,6 +256,17 @@ impl<H: Handler> Shard<H> {
             mesh: &self.mesh,
             stats: &self.stats,
         }
+    }
+
+    /// The connection is open: it counts among those that speak raw.
+    pub(crate) fn opened(&self, conn: ConnId) {
+        let mut spoken = self.spoken.borrow_mut();
+        let index = conn.index as usize;
+        if spoken.len() <= index {
+            spoken.resize(index + 1, None);
+        }
+        self.mesh.speak(spoken[index], Some(Encoding::Raw));
+        spoken[index] = Some(Encoding::Raw);
     }
 
     /// Begins the closing handshake of a connection. Nothing happens when it is closing already, or
@@ -252,6 +298,7 @@ impl<H: Handler> Shard<H> {
     /// What follows from any change: closes that the handler asked for, the flusher's turn, the
     /// publishers' room.
     pub(crate) fn settle(&self) {
+        carrier::settle(self);
         loop {
             let Some((conn, code, reason)) = self.closes.borrow_mut().pop() else { break };
             self.close(conn, ClosedBy::Handler, code, &reason);

@@ -9,7 +9,9 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use corecast_hub::{Hub, HubConfig};
+use corecast_hub::home::{Home, HomeConfig};
+use corecast_hub::node::Node;
+use corecast_hub::{Codec, Hub, HubConfig, Namespaces};
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 
 use crate::clock::Clock;
@@ -41,6 +43,15 @@ pub(crate) struct Seed {
     pub(crate) mesh: Arc<Mesh>,
     pub(crate) stats: Arc<ShardStats>,
     pub(crate) outcome: Arc<Outcome>,
+    pub(crate) feed: FeedSeed,
+}
+
+/// What all nodes of an engine share.
+#[derive(Clone)]
+pub(crate) struct FeedSeed {
+    pub(crate) codec: Arc<dyn Codec>,
+    pub(crate) namespaces: Arc<Namespaces>,
+    pub(crate) epoch: u64,
 }
 
 pub(crate) type Started = Sender<Result<(), StartError>>;
@@ -147,8 +158,21 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         topic_bytes_max: topics.topic_bytes_max,
         topics_max: topics.topics_max,
         subscriptions_max: topics.subscriptions_max,
-        ..HubConfig::default()
+        codec: Arc::clone(&seed.feed.codec),
+        namespaces: Arc::clone(&seed.feed.namespaces),
     });
+    let FeedSeed { codec, namespaces, epoch } = seed.feed;
+    let shards = u16::try_from(seed.mesh.inboxes.len()).map_err(|error| error.to_string())?;
+    let home = Home::new(HomeConfig {
+        shard: seed.id.0,
+        shards,
+        epoch,
+        namespaces: Arc::clone(&namespaces),
+        codec,
+        topic_bytes_max: topics.topic_bytes_max,
+        topics_max: topics.topics_max,
+    });
+    let node = Node::new(seed.id.0, shards, home, namespaces);
     let handler = factory(seed.id);
     let shard = Shard::new(
         seed.id,
@@ -158,6 +182,8 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         seed.mesh,
         seed.stats,
         hub,
+        node,
+        epoch,
         handler,
     );
     let (listener, mailbox) = (seed.listener, seed.mailbox);

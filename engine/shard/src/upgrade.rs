@@ -218,6 +218,7 @@ fn open<H: Handler>(shard: &Shard<H>, conn: ConnId, peer: SocketAddr, data: H::D
     let now = shard.clock.now();
     slot.session.open(now);
     shard.stats.connections.add(1);
+    shard.opened(conn);
     let data = slot.data.insert(data);
     let opened = shard.call(conn, peer, |handler, context| handler.on_open(data, context));
     if opened.is_err() {

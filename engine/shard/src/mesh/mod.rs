@@ -7,15 +7,19 @@
 
 pub(crate) mod admission;
 mod inbox;
+mod pass;
 mod publication;
 
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use corecast_hub::ConnId;
+use corecast_hub::node::{self, Event};
+use corecast_hub::{ConnId, Encoding, Namespaces, Wanted};
 use corecast_wire::{CloseCode, Frame};
 
 pub(crate) use inbox::{Inbox, Mailbox, mailbox};
+pub(crate) use pass::Pass;
 pub(crate) use publication::{Publication, ReportCell};
 pub use publication::{PublishReport, Reported};
 
@@ -29,6 +33,12 @@ pub(crate) enum Job {
     Publish(Arc<Publication>),
     /// Queue it here. Sent by the home.
     Deliver(Arc<Publication>),
+    /// Of the feed.
+    Node(node::Job<Pass>),
+    /// News for a connection's handler.
+    Tell { to: ConnId, event: Box<Event>, _ticket: Ticket },
+    /// Namespaces in the place of those before.
+    Namespaces(Arc<Namespaces>),
     /// For one connection.
     Direct { to: ConnId, what: Direct, _ticket: Ticket },
     /// Leave: close every connection, force it by the deadline.
@@ -50,6 +60,8 @@ pub(crate) enum Direct {
 pub(crate) struct Mesh {
     pub(crate) inboxes: Box<[Inbox]>,
     pub(crate) admission: Arc<Admission>,
+    /// Connections by encoding: what nobody speaks is not encoded.
+    pub(crate) speakers: [AtomicU32; Encoding::ALL.len()],
 }
 
 impl Mesh {
@@ -64,6 +76,25 @@ impl Mesh {
         hasher.write(topic.as_bytes());
         let slot = hasher.finish() % shards as u64;
         ShardId(u16::try_from(slot).unwrap_or_else(|_| unreachable!("fewer than 65,536 shards")))
+    }
+
+    /// The encodings that any connection speaks.
+    #[inline]
+    pub(crate) fn wanted(&self) -> Wanted {
+        let speaks =
+            |encoding: &Encoding| self.speakers[*encoding as usize].load(Ordering::Relaxed) > 0;
+        Encoding::ALL.into_iter().filter(speaks).fold(Wanted::NONE, Wanted::with)
+    }
+
+    /// A connection speaks another encoding, or has come (`from` is none) or gone (`to` is none).
+    /// What it posts behind this call finds it counted.
+    pub(crate) fn speak(&self, from: Option<Encoding>, to: Option<Encoding>) {
+        if let Some(to) = to {
+            self.speakers[to as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(from) = from {
+            self.speakers[from as usize].fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// A shard has ended: nothing is posted to it any more, and what was is dropped.

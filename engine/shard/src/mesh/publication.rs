@@ -30,9 +30,7 @@ pub(crate) struct Publication {
 impl Publication {
     pub(crate) fn add(&self, report: Report) {
         if let Some(cell) = &self.report {
-            cell.delivered.fetch_add(report.delivered, Ordering::Relaxed);
-            cell.conflated.fetch_add(report.conflated, Ordering::Relaxed);
-            cell.dropped.fetch_add(report.dropped, Ordering::Relaxed);
+            cell.add(report);
         }
     }
 }
@@ -51,12 +49,24 @@ pub(crate) struct ReportCell {
     delivered: AtomicU64,
     conflated: AtomicU64,
     dropped: AtomicU64,
+    /// The number that the home gave, 0 as long as there is none.
+    seq: AtomicU64,
     done: AtomicBool,
     waiter: Lock<Option<Waker>>,
 }
 
 impl ReportCell {
-    fn finish(&self) {
+    pub(crate) fn add(&self, report: Report) {
+        self.delivered.fetch_add(report.delivered, Ordering::Relaxed);
+        self.conflated.fetch_add(report.conflated, Ordering::Relaxed);
+        self.dropped.fetch_add(report.dropped, Ordering::Relaxed);
+    }
+
+    pub(crate) fn number(&self, seq: u64) {
+        self.seq.store(seq, Ordering::Relaxed);
+    }
+
+    pub(crate) fn finish(&self) {
         self.done.store(true, Ordering::Release);
         let waiter = self.waiter.lock().take();
         if let Some(waiter) = waiter {
@@ -64,11 +74,12 @@ impl ReportCell {
         }
     }
 
-    fn report(&self) -> Option<PublishReport> {
+    pub(crate) fn report(&self) -> Option<PublishReport> {
         self.done.load(Ordering::Acquire).then(|| PublishReport {
             delivered: self.delivered.load(Ordering::Relaxed),
             conflated: self.conflated.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
+            seq: Some(self.seq.load(Ordering::Relaxed)).filter(|seq| *seq > 0),
         })
     }
 }
@@ -82,6 +93,9 @@ pub struct PublishReport {
     pub conflated: u64,
     /// Frames that a policy discarded on this occasion: this one, or older ones in its favour.
     pub dropped: u64,
+    /// The number that the topic's home gave it. A snapshot has that of the last message. None:
+    /// the home refused it, since it would have made one topic too many; or it was a raw frame.
+    pub seq: Option<u64>,
 }
 
 /// A [`PublishReport`] to come. Await it on any runtime, or [`wait`](Self::wait) on a thread.

@@ -1,7 +1,12 @@
 //! What a shard counts. One thread writes, any thread reads: plain relaxed loads and stores, no
 //! locked instruction.
 
+mod feed;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use feed::FeedCounts;
+pub use feed::FeedStats;
 
 /// A counter or gauge with one writing thread.
 #[derive(Debug, Default)]
@@ -47,6 +52,7 @@ pub(crate) struct ShardStats {
     pub(crate) violations: Count,
     pub(crate) handler_panics: Count,
     pub(crate) accept_errors: Count,
+    pub(crate) feed: FeedCounts,
     pub(crate) latency: Histogram,
 }
 
@@ -87,6 +93,8 @@ pub struct Stats {
     pub handler_panics: u64,
     /// Failures to accept: out of descriptors or memory.
     pub accept_errors: u64,
+    /// Of the feed.
+    pub feed: FeedStats,
     /// From publish to the kernel, of the oldest frame in each write, since the last reading.
     pub latency: LatencySummary,
 }
@@ -178,6 +186,7 @@ impl Reader {
             stats.violations += shard.violations.read();
             stats.handler_panics += shard.handler_panics.read();
             stats.accept_errors += shard.accept_errors.read();
+            shard.feed.add_to(&mut stats.feed);
             for (sum, count) in buckets.iter_mut().zip(&shard.latency.0) {
                 *sum += count.read();
             }

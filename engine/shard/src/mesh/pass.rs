@@ -1,0 +1,88 @@
+//! A node's place in the mesh, and the account of what became of its publication.
+
+use std::sync::Arc;
+
+use corecast_hub::Report;
+use corecast_hub::home::UpdateError;
+use corecast_hub::node::{Event, Ticket as Account};
+
+use super::admission::Ticket;
+use super::publication::ReportCell;
+use super::{Job, Mesh};
+use crate::ConnectionId;
+
+/// Held by each job of a node; the last one that lets go of it ends the account.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    ticket: Option<Ticket>,
+    cell: Option<Arc<ReportCell>>,
+    asked_by: Option<Box<Asked>>,
+}
+
+/// A connection that is to be told when every node is done.
+#[derive(Debug)]
+struct Asked {
+    mesh: Arc<Mesh>,
+    by: ConnectionId,
+    token: u64,
+}
+
+impl Pass {
+    /// A place that nobody asks about.
+    pub(crate) fn new(ticket: Ticket) -> Self {
+        Self { ticket: Some(ticket), cell: None, asked_by: None }
+    }
+
+    /// A place whose account is kept in `cell`.
+    pub(crate) fn reported(ticket: Ticket, cell: Arc<ReportCell>) -> Self {
+        Self { ticket: Some(ticket), cell: Some(cell), asked_by: None }
+    }
+
+    /// A place whose account is told to a connection, by [`Event::Reported`].
+    pub(crate) fn told(ticket: Ticket, mesh: &Arc<Mesh>, by: ConnectionId, token: u64) -> Self {
+        let asked = Asked { mesh: Arc::clone(mesh), by, token };
+        let cell = Some(Arc::default());
+        Self { ticket: Some(ticket), cell, asked_by: Some(Box::new(asked)) }
+    }
+}
+
+impl Account for Pass {
+    fn sequenced(&self, seq: u64) {
+        if let Some(cell) = &self.cell {
+            cell.number(seq);
+        }
+    }
+
+    fn refused(&self, error: &UpdateError) {
+        if self.cell.is_none() {
+            tracing::warn!(%error, "an update was refused by its topic's home");
+        }
+    }
+
+    fn add(&self, report: Report) {
+        if let Some(cell) = &self.cell {
+            cell.add(report);
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        let Some(cell) = self.cell.take() else { return };
+        cell.finish();
+        let (Some(asked), Some(ticket)) = (self.asked_by.take(), self.ticket.take()) else {
+            return;
+        };
+        let Asked { mesh, by, token } = *asked;
+        let Some(report) = cell.report() else { return };
+        let seq = report.seq.unwrap_or(0);
+        let report = Report {
+            delivered: report.delivered,
+            conflated: report.conflated,
+            dropped: report.dropped,
+        };
+        let event = Box::new(Event::Reported { token, seq, report });
+        // The place goes on with the news, so that the inbox has room for it.
+        mesh.post(by.shard, Job::Tell { to: by.conn, event, _ticket: ticket });
+    }
+}
