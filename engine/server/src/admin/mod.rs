@@ -1,0 +1,124 @@
+//! The admin port: `POST /publish`, `POST /publish/batch`, `GET /healthz`.
+//!
+//! It asks nobody who he is, so it belongs on loopback. Requests from web pages (they carry
+//! `Origin`) are refused: else any page that an operator looks at could publish here.
+
+mod batch;
+mod error;
+mod item;
+mod limits;
+mod listener;
+mod publish;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::config::admin::AdminConfig;
+use crate::control::{Control, stopped};
+use crate::intake::{Intake, Sink};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, serve};
+use error::ApiError;
+use listener::Bounded;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// A running admin port.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// Ends when the program does.
+    pub(crate) task: JoinHandle<()>,
+}
+
+/// What all requests share.
+#[derive(Clone, Debug)]
+struct App<S> {
+    intake: Intake<S>,
+    batch_max: usize,
+    body_bytes_max: usize,
+}
+
+/// Listens on `address`, until the program ends.
+///
+/// # Errors
+///
+/// When the address cannot be listened on.
+pub(crate) fn start<S: Sink>(
+    control: &Control,
+    config: &AdminConfig,
+    address: SocketAddr,
+    intake: Intake<S>,
+) -> Result<Admin, Failure> {
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "the admin port is open to other machines, and asks nobody who he is: whoever reaches \
+             it can publish to every topic. Put it on 127.0.0.1, or behind a firewall"
+        );
+    }
+    let listener = listen(control, address)?;
+    let address = listener.local_addr().unwrap_or(address);
+    let app = App { intake, batch_max: config.batch_max, body_bytes_max: config.body_bytes_max };
+    let mut stopping = control.stopping();
+    let task = control.spawn(async move {
+        let ended = async move { stopped(&mut stopping).await };
+        let server = serve(Bounded::new(listener), router(app)).with_graceful_shutdown(ended);
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the admin port ended");
+        }
+    });
+    Ok(Admin { address, task })
+}
+
+fn listen(control: &Control, address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        let _entered = control.enter();
+        TcpListener::from_std(listener)
+    });
+    bound.map_err(|error| {
+        let message = format!(
+            "cannot listen on {address} for the admin port: {error}; choose another with --admin"
+        );
+        Failure::new(Exit::Unavailable, message)
+    })
+}
+
+fn router<S: Sink>(app: App<S>) -> Router {
+    Router::new()
+        .route("/publish", post(publish::one::<S>))
+        .route("/publish/batch", post(batch::many::<S>))
+        .route("/healthz", get(async || "ok\n"))
+        .fallback(async || ApiError::new(404, "there is /publish, /publish/batch and /healthz"))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(405, "POST to /publish and /publish/batch, GET /healthz")
+        })
+        .layer(DefaultBodyLimit::max(app.body_bytes_max))
+        .layer(from_fn(no_web_page))
+        .with_state(app)
+}
+
+async fn no_web_page(request: Request, next: Next) -> Response {
+    if request.headers().contains_key(header::ORIGIN) {
+        let message = "web pages may not use the admin port (the request has an Origin)";
+        return ApiError::new(403, message).into_response();
+    }
+    next.run(request).await
+}
+
+impl<S> App<S> {
+    /// Why a body could not be read.
+    fn bad_body(&self, error: &BytesRejection) -> ApiError {
+        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            let message = format!("a body has at most {} bytes", self.body_bytes_max);
+            return ApiError::new(413, message);
+        }
+        ApiError::new(error.status().as_u16(), error.body_text())
+    }
+}

@@ -1,0 +1,345 @@
+//! One publisher's connection: read many records, publish them, acknowledge them together. Where
+//! the engine has no room nothing is read, and the publisher feels it through its socket.
+
+use super::Shared;
+use super::input::Input;
+use super::limits::{
+    ACK_RECORDS, ACK_WITHIN, HELLO_WITHIN, IDLE_MAX, LINGER, OUTPUT_BYTES_MAX, STALL_MAX,
+};
+use super::publishers::{Offer, OpenError, Session};
+use super::tally::Tally;
+use crate::control::stopped;
+use crate::intake::{Fault, Refusal, Sink, own};
+use corecast::{Update, UpdateKind};
+use corecast_feed::ingest::{self, Ack, Frame, Hello, IngestError, Record, RecordKind};
+use std::sync::Arc;
+use std::{fmt, io};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// Why a connection ends.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The publisher has closed it; so many bytes of a frame were cut.
+    Closed { cut: usize },
+    /// It broke.
+    Broken(io::Error),
+    /// The server closes it, and says why.
+    Refused(Fault),
+}
+
+/// Serves a connection from its first byte to its last.
+pub(crate) async fn serve<S: Sink>(
+    io: impl AsyncRead + AsyncWrite + Unpin,
+    peer: &str,
+    shared: Arc<Shared<S>>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let (mut reader, mut writer) = tokio::io::split(io);
+    let mut input = Input::new(shared.limits);
+    let greeted = tokio::select! {
+        greeted = timeout(HELLO_WITHIN, hello(&mut input, &mut reader, &shared)) => {
+            greeted.unwrap_or_else(|_| Err(refused(408, "no hello in time")))
+        }
+        () = stopped(&mut stopping) => Err(refused(503, ENDING)),
+    };
+    let (end, output) = match greeted {
+        Ok((name, epoch, session)) => {
+            let tally = Tally::new(name, peer.to_owned());
+            tally.opened(epoch, &session);
+            let mut connection = Connection {
+                epoch,
+                acked: session.last(),
+                session,
+                shared,
+                input,
+                output: Vec::new(),
+                ack_at: None,
+                tally,
+            };
+            connection.write_ack();
+            let end = connection.run(&mut reader, &mut writer, &mut stopping).await;
+            connection.close(&end);
+            (end, connection.output)
+        }
+        Err(end) => {
+            tracing::warn!(peer, reason = %end, "refused a publisher");
+            let mut output = Vec::new();
+            if let End::Refused(fault) = &end {
+                write_error(&mut output, 0, fault, true);
+            }
+            (end, output)
+        }
+    };
+    if !matches!(end, End::Broken(_)) {
+        let _ = timeout(LINGER, part(&mut reader, &mut writer, &output)).await;
+    }
+}
+
+/// Sends what is left and waits until the peer closes: a socket that is closed with bytes unread
+/// would take the last answer with it.
+async fn part(
+    reader: &mut (impl AsyncRead + Unpin),
+    writer: &mut (impl AsyncWrite + Unpin),
+    output: &[u8],
+) -> io::Result<()> {
+    writer.write_all(output).await?;
+    writer.shutdown().await?;
+    let mut unread = [0; 4_096];
+    while reader.read(&mut unread).await? > 0 {}
+    Ok(())
+}
+
+/// Reads the first frame: who is it?
+async fn hello<S: Sink>(
+    input: &mut Input,
+    reader: &mut (impl AsyncRead + Unpin),
+    shared: &Shared<S>,
+) -> Result<(String, u64, Session), End> {
+    loop {
+        match input.frame() {
+            Ok(Some((Frame::Hello(hello), bytes))) => {
+                let opened = (hello.name.to_owned(), hello.epoch, open(&hello, shared)?);
+                input.done(bytes);
+                return Ok(opened);
+            }
+            Ok(Some(_)) => return Err(refused(400, "the first frame must be a hello")),
+            Ok(None) => read(input, reader).await?,
+            Err(error) => return Err(malformed(input, &error)),
+        }
+    }
+}
+
+fn open<S: Sink>(hello: &Hello<'_>, shared: &Shared<S>) -> Result<Session, End> {
+    if hello.version != ingest::VERSION {
+        let (spoken, known) = (hello.version, ingest::VERSION);
+        return Err(refused(405, format!("version {spoken} of the protocol: this is {known}")));
+    }
+    shared.publishers.open(hello.name, hello.epoch).map_err(|error| match error {
+        OpenError::Past(past) => {
+            let (came, known) = (hello.epoch, past.known);
+            refused(409, format!("epoch {came} is past: the last one of this name was {known}"))
+        }
+        OpenError::TooMany(max) => refused(429, format!("{max} publishers are connected already")),
+    })
+}
+
+async fn read(input: &mut Input, reader: &mut (impl AsyncRead + Unpin)) -> Result<(), End> {
+    match input.read(reader).await {
+        Ok(0) => Err(End::Closed { cut: input.pending_bytes() }),
+        Ok(_) => Ok(()),
+        Err(error) => Err(End::Broken(error)),
+    }
+}
+
+/// A publisher that has said who it is.
+struct Connection<S> {
+    epoch: u64,
+    session: Session,
+    shared: Arc<Shared<S>>,
+    input: Input,
+    /// Answers that wait to be sent.
+    output: Vec<u8>,
+    /// The last record that was acknowledged.
+    acked: u64,
+    /// When the next acknowledgement is due, if there is one to give.
+    ack_at: Option<Instant>,
+    tally: Tally,
+}
+
+/// What a connection waits for before it can handle more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Needs {
+    /// More bytes.
+    Bytes,
+    /// Room in the engine.
+    Room,
+    /// That its answers are taken.
+    Output,
+}
+
+impl<S: Sink> Connection<S> {
+    async fn run(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut (impl AsyncWrite + Unpin),
+        stopping: &mut watch::Receiver<bool>,
+    ) -> End {
+        let (mut heard_at, mut written_at) = (Instant::now(), Instant::now());
+        loop {
+            let needs = match self.handle() {
+                Ok(needs) => needs,
+                Err(end) => return end,
+            };
+            let now = Instant::now();
+            self.ack(now);
+            self.tally.log(now);
+            let has_output = !self.output.is_empty();
+            if !has_output {
+                written_at = now;
+            }
+            let ack_at = self.ack_at.filter(|_| !has_output);
+            let log_at = self.tally.log_at();
+            tokio::select! {
+                read = read(&mut self.input, reader), if needs == Needs::Bytes => match read {
+                    Ok(()) => heard_at = Instant::now(),
+                    Err(end) => return end,
+                },
+                written = writer.write(&self.output), if has_output => match written {
+                    Ok(0) => return End::Broken(io::ErrorKind::WriteZero.into()),
+                    Ok(bytes) => {
+                        self.output.drain(..bytes);
+                        written_at = Instant::now();
+                    }
+                    Err(error) => return End::Broken(error),
+                },
+                () = self.shared.intake.room(), if needs == Needs::Room => heard_at = now,
+                () = sleep_until(ack_at.unwrap_or(now)), if ack_at.is_some() => {}
+                () = sleep_until(log_at.unwrap_or(now)), if log_at.is_some() => {}
+                () = sleep_until(written_at + STALL_MAX), if has_output => {
+                    return refused(408, "the answers are not read");
+                }
+                () = sleep_until(heard_at + IDLE_MAX), if needs == Needs::Bytes => {
+                    return refused(408, "silent for too long: repeat the hello now and then");
+                }
+                () = self.session.superseded() => {
+                    return refused(409, TAKEN_OVER);
+                }
+                () = stopped(stopping) => return refused(503, ENDING),
+            }
+        }
+    }
+
+    /// Handles all frames that are there, as far as there is room.
+    fn handle(&mut self) -> Result<Needs, End> {
+        while self.output.len() <= OUTPUT_BYTES_MAX {
+            let bytes = match self.input.frame() {
+                Ok(Some((Frame::Record(record), bytes))) => {
+                    let seq = record.seq;
+                    let (offer, fault) = offer(&self.session, &self.shared, &record);
+                    match offer {
+                        Offer::Failed(Refusal::Full) => return Ok(Needs::Room),
+                        Offer::Failed(_) => return Err(refused(503, ENDING)),
+                        Offer::Superseded => return Err(refused(409, TAKEN_OVER)),
+                        Offer::Duplicate => self.tally.duplicate(),
+                        Offer::Taken { missing } => self.tally.taken(missing),
+                    }
+                    if let Some(fault) = fault {
+                        self.tally.refused(seq, &fault);
+                        write_error(&mut self.output, seq, &fault, false);
+                    }
+                    bytes
+                }
+                // Who has nothing to say repeats its hello: a sign of life, which is answered.
+                Ok(Some((Frame::Hello(hello), bytes))) if hello.epoch == self.epoch => {
+                    self.write_ack();
+                    bytes
+                }
+                Ok(Some(_)) => return Err(misplaced(&self.input)),
+                Ok(None) => return Ok(Needs::Bytes),
+                Err(error) => return Err(malformed(&self.input, &error)),
+            };
+            self.input.done(bytes);
+        }
+        Ok(Needs::Output)
+    }
+
+    /// Acknowledges what is done, when it is much or some time has passed.
+    fn ack(&mut self, now: Instant) {
+        let unacked = self.session.last() - self.acked;
+        if unacked == 0 {
+            self.ack_at = None;
+            return;
+        }
+        let due = *self.ack_at.get_or_insert(now + ACK_WITHIN);
+        if (unacked >= ACK_RECORDS || now >= due) && self.output.is_empty() {
+            self.write_ack();
+        }
+    }
+
+    fn write_ack(&mut self) {
+        self.acked = self.session.last();
+        self.ack_at = None;
+        ingest::ack(&mut self.output, &Ack { epoch: self.epoch, seq: self.acked, code: 0 });
+    }
+
+    /// The last words: what is done, and why it ends.
+    fn close(&mut self, end: &End) {
+        self.tally.close(end);
+        if self.session.last() > self.acked {
+            self.write_ack();
+        }
+        if let End::Refused(fault) = end {
+            write_error(&mut self.output, 0, fault, true);
+        }
+    }
+}
+
+/// Gives one record to the engine, if it is new. A record that can never be taken is done with,
+/// too; the fault says why.
+fn offer<S: Sink>(
+    session: &Session,
+    shared: &Shared<S>,
+    record: &Record<'_>,
+) -> (Offer<Refusal>, Option<Fault>) {
+    let mut fault = None;
+    let offer = session.offer(record.seq, || match shared.intake.update(update(record)) {
+        Err(Refusal::Bad(bad)) => {
+            fault = Some(bad);
+            Ok(())
+        }
+        other => other,
+    });
+    (offer, fault)
+}
+
+/// What a record publishes.
+fn update(record: &Record<'_>) -> Update {
+    Update {
+        kind: match record.kind {
+            RecordKind::Message => UpdateKind::Message,
+            RecordKind::Snapshot => UpdateKind::Snapshot,
+        },
+        key: record.key.map(own),
+        binary: record.binary.map(own),
+        ts: record.ts_ns,
+        ..Update::new(record.topic, own(record.data))
+    }
+}
+
+fn write_error(output: &mut Vec<u8>, seq: u64, fault: &Fault, closing: bool) {
+    let message = fault.to_string();
+    let refusal = ingest::Refusal { seq, code: fault.code, closing, message: &message };
+    ingest::error(output, &refusal);
+}
+
+fn refused(code: u16, message: impl Into<String>) -> End {
+    End::Refused(Fault::whole(code, message))
+}
+
+fn malformed(input: &Input, error: &IngestError) -> End {
+    refused(400, format!("at byte {} of the connection: {error}", input.position()))
+}
+
+fn misplaced(input: &Input) -> End {
+    refused(400, format!("at byte {} of the connection: a record must come here", input.position()))
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed { cut: 0 } => f.write_str("the publisher has closed it"),
+            Self::Closed { cut } => write!(
+                f,
+                "the publisher has closed it within a frame, {cut} \
+                 bytes of it had come"
+            ),
+            Self::Broken(error) => error.fmt(f),
+            Self::Refused(fault) => fault.fmt(f),
+        }
+    }
+}
+
+const ENDING: &str = "the server is ending";
+const TAKEN_OVER: &str = "another connection of this publisher has taken over";

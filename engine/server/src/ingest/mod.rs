@@ -1,0 +1,120 @@
+//! The framed ways in for publishers of other processes, over TCP and a Unix socket. The frames are
+//! those of [`corecast_feed::ingest`].
+//!
+//! A publisher says its name and its epoch, then sends records with rising numbers. By them the
+//! server tells duplicates (acknowledged, not published again), gaps (counted, logged) and restarts
+//! (a greater epoch). Nothing is dropped: where the engine has no room, nothing is read.
+
+mod connection;
+mod input;
+mod limits;
+mod listener;
+mod progress;
+mod publishers;
+mod tally;
+
+use crate::cli::exit::Failure;
+use crate::config::ingest::IngestConfig;
+use crate::control::{Control, stopped};
+use crate::intake::{Intake, Sink};
+use corecast_feed::limits::IngestLimits;
+use limits::STRANGERS_MAX;
+use listener::{Listener, Peer};
+use publishers::Publishers;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// What all connections share.
+#[derive(Debug)]
+struct Shared<S> {
+    intake: Intake<S>,
+    limits: IngestLimits,
+    publishers: Arc<Publishers>,
+    /// Places for connections, whether they have said who they are or not.
+    places: Arc<Semaphore>,
+}
+
+/// The running ways in.
+#[derive(Debug, Default)]
+pub(crate) struct Ingest {
+    /// Where TCP listens.
+    pub(crate) tcp: Option<SocketAddr>,
+    /// They end when the program does.
+    pub(crate) tasks: Vec<JoinHandle<()>>,
+}
+
+/// Listens where the configuration says, until the program ends.
+///
+/// # Errors
+///
+/// When an address or a path cannot be listened on.
+pub(crate) fn start<S: Sink>(
+    control: &Control,
+    config: &IngestConfig,
+    intake: Intake<S>,
+) -> Result<Ingest, Failure> {
+    let publishers_max = usize::try_from(config.publishers_max).unwrap_or(usize::MAX);
+    let limits =
+        IngestLimits { frame_bytes_max: config.record_bytes_max, ..IngestLimits::default() };
+    let shared = Arc::new(Shared {
+        intake,
+        limits,
+        publishers: Arc::new(Publishers::new(publishers_max)),
+        places: Arc::new(Semaphore::new(publishers_max.saturating_add(STRANGERS_MAX))),
+    });
+    let mut ingest = Ingest::default();
+    let mut listeners = Vec::new();
+    let _entered = control.enter();
+    if let Some(address) = config.tcp {
+        let listener = Listener::tcp(address)?;
+        ingest.tcp = listener.local_addr();
+        listeners.push(listener);
+    }
+    if let Some(path) = &config.unix {
+        listeners.push(Listener::unix(path)?);
+    }
+    for listener in listeners {
+        let task = accept(listener, Arc::clone(&shared), control.stopping());
+        ingest.tasks.push(control.spawn(task));
+    }
+    Ok(ingest)
+}
+
+/// Accepts until the program ends, then waits for the connections, which end as well.
+async fn accept<S: Sink>(
+    listener: Listener,
+    shared: Arc<Shared<S>>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = place_and_peer(&listener, &shared.places) => accepted,
+            // Ended connections give their memory back.
+            _ = connections.join_next(), if !connections.is_empty() => continue,
+            () = stopped(&mut stopping) => break,
+        };
+        let (shared, stopping) = (Arc::clone(&shared), stopping.clone());
+        connections.spawn(async move {
+            let (_place, peer) = accepted;
+            match peer {
+                Peer::Tcp(stream, address) => {
+                    connection::serve(stream, &address.to_string(), shared, stopping).await;
+                }
+                Peer::Unix(stream) => connection::serve(stream, "unix", shared, stopping).await,
+            }
+        });
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+/// The next connection, as soon as there is a place for it: until then it waits in the kernel.
+async fn place_and_peer(
+    listener: &Listener,
+    places: &Arc<Semaphore>,
+) -> (Option<tokio::sync::OwnedSemaphorePermit>, Peer) {
+    let place = Arc::clone(places).acquire_owned().await.ok();
+    (place, listener.accept().await)
+}

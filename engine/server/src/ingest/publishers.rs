@@ -1,0 +1,256 @@
+//! The publishers by name: how far each has come, and which connection speaks for it.
+//!
+//! A second connection of a name takes over, and the first is closed: a publisher whose machine or
+//! network has failed need not wait until its dead connection is noticed. Two live ones of the same
+//! name and epoch would take turns; that is logged each time.
+
+use super::limits::NAMES_PER_PUBLISHER;
+use super::progress::{PastEpoch, Progress, Start, Verdict};
+use crate::lock::Lock;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// All publishers that the server remembers.
+#[derive(Debug)]
+pub(crate) struct Publishers {
+    table: Lock<Table>,
+    connected_max: usize,
+    names_max: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_name: HashMap<Box<str>, Arc<Publisher>>,
+    connected: usize,
+    /// Counts connections; also tells which publisher has been away the longest.
+    connections: u64,
+}
+
+/// One name.
+#[derive(Debug)]
+struct Publisher(Lock<State>);
+
+#[derive(Debug)]
+struct State {
+    progress: Progress,
+    /// The connection that speaks for it, and how to tell that one to end.
+    owner: Option<(u64, Arc<Notify>)>,
+    /// The last connection that spoke for it.
+    last_owner: u64,
+}
+
+/// The connection that speaks for a publisher. Another may take its place at any time.
+#[derive(Debug)]
+pub(crate) struct Session {
+    publishers: Arc<Publishers>,
+    publisher: Arc<Publisher>,
+    connection: u64,
+    superseded: Arc<Notify>,
+    /// Whether the publisher has started again since it was last here.
+    pub(crate) start: Start,
+    /// Whether it took the place of another connection.
+    pub(crate) took_over: bool,
+}
+
+/// Why a publisher may not connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenError {
+    /// It is in an epoch that is past.
+    Past(PastEpoch),
+    /// So many are connected already.
+    TooMany(usize),
+}
+
+/// What became of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Offer<E> {
+    /// It was taken; so many before it have never come.
+    Taken {
+        /// How many.
+        missing: u64,
+    },
+    /// It was there before, and is not taken again.
+    Duplicate,
+    /// Taking it failed; nothing has changed.
+    Failed(E),
+    /// Another connection speaks for this publisher now.
+    Superseded,
+}
+
+impl Publishers {
+    /// Room for `connected_max` publishers at a time, and for [`NAMES_PER_PUBLISHER`] times as many
+    /// names.
+    pub(crate) fn new(connected_max: usize) -> Self {
+        let names_max = connected_max.saturating_mul(NAMES_PER_PUBLISHER);
+        Self { table: Lock::default(), connected_max, names_max }
+    }
+
+    /// A connection speaks for the publisher `name` from now on.
+    ///
+    /// # Errors
+    ///
+    /// Why it may not.
+    pub(crate) fn open(self: &Arc<Self>, name: &str, epoch: u64) -> Result<Session, OpenError> {
+        let mut table = self.table.lock();
+        let known = table.by_name.get(name).cloned();
+        let is_connected = known.as_ref().is_some_and(|known| known.0.lock().owner.is_some());
+        if !is_connected && table.connected >= self.connected_max {
+            return Err(OpenError::TooMany(self.connected_max));
+        }
+        let publisher = known.unwrap_or_else(|| {
+            table.forget_one_of(self.names_max);
+            let state = State { progress: Progress::new(epoch), owner: None, last_owner: 0 };
+            let publisher = Arc::new(Publisher(Lock::new(state)));
+            table.by_name.insert(name.into(), Arc::clone(&publisher));
+            publisher
+        });
+        let mut state = publisher.0.lock();
+        let start = state.progress.hello(epoch).map_err(OpenError::Past)?;
+        table.connections += 1;
+        let (connection, superseded) = (table.connections, Arc::new(Notify::new()));
+        let before = state.owner.replace((connection, Arc::clone(&superseded)));
+        state.last_owner = connection;
+        drop(state);
+        match &before {
+            Some((_, other)) => other.notify_one(),
+            None => table.connected += 1,
+        }
+        let (publishers, took_over) = (Arc::clone(self), before.is_some());
+        Ok(Session { publishers, publisher, connection, superseded, start, took_over })
+    }
+}
+
+impl Table {
+    /// Makes a place for one more name: the publisher that has been away the longest is forgotten.
+    fn forget_one_of(&mut self, names_max: usize) {
+        if self.by_name.len() < names_max {
+            return;
+        }
+        let away = self.by_name.iter().filter_map(|(name, publisher)| {
+            let state = publisher.0.lock();
+            state.owner.is_none().then(|| (state.last_owner, name.clone()))
+        });
+        // Fewer are connected than names are remembered, so one is away.
+        if let Some((_, name)) = away.min() {
+            tracing::info!(publisher = %name, "forgotten: more names than are remembered");
+            self.by_name.remove(&name);
+        }
+    }
+}
+
+impl Session {
+    /// Judges a record, and gives it to `take` if it is one to be taken. All in one step, so that
+    /// of two connections only one takes it.
+    pub(crate) fn offer<E>(&self, seq: u64, take: impl FnOnce() -> Result<(), E>) -> Offer<E> {
+        let mut state = self.publisher.0.lock();
+        if !state.is_owned_by(self.connection) {
+            return Offer::Superseded;
+        }
+        let missing = match state.progress.judge(seq) {
+            Verdict::Duplicate => return Offer::Duplicate,
+            Verdict::Jump { missing } => missing,
+            Verdict::Next => 0,
+        };
+        match take() {
+            Ok(()) => {
+                state.progress.advance(seq);
+                Offer::Taken { missing }
+            }
+            Err(error) => Offer::Failed(error),
+        }
+    }
+
+    /// The last record that is done with; 0: none.
+    pub(crate) fn last(&self) -> u64 {
+        self.publisher.0.lock().progress.last()
+    }
+
+    /// Waits until another connection has taken over.
+    pub(crate) async fn superseded(&self) {
+        self.superseded.notified().await;
+    }
+}
+
+impl State {
+    fn is_owned_by(&self, connection: u64) -> bool {
+        self.owner.as_ref().is_some_and(|(owner, _)| *owner == connection)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let mut table = self.publishers.table.lock();
+        let mut state = self.publisher.0.lock();
+        if state.is_owned_by(self.connection) {
+            state.owner = None;
+            table.connected -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take() -> Result<(), ()> {
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn who_comes_later_takes_over_and_nothing_is_taken_twice() {
+        let publishers = Arc::new(Publishers::new(1));
+        let first = publishers.open("a", 1).expect("a place");
+        assert_eq!(first.offer(1, take), Offer::Taken { missing: 0 });
+        let second = publishers.open("a", 1).expect("a takeover needs no place");
+        first.superseded().await;
+        assert!(second.took_over && !first.took_over);
+        assert_eq!(first.offer(2, take), Offer::Superseded);
+        assert_eq!(second.offer(1, take), Offer::Duplicate);
+        assert_eq!(second.offer(2, take), Offer::Taken { missing: 0 });
+        drop(first);
+        assert_eq!(publishers.open("b", 1).expect_err("no place"), OpenError::TooMany(1));
+        drop(second);
+        assert_eq!(publishers.open("a", 1).expect("a place again").last(), 2);
+    }
+
+    #[test]
+    fn what_could_not_be_taken_may_come_again() {
+        let publishers = Arc::new(Publishers::new(1));
+        let session = publishers.open("a", 1).expect("a place");
+        assert_eq!(session.offer(5, || Err("full")), Offer::Failed("full"));
+        assert_eq!(session.last(), 0);
+        assert_eq!(session.offer(5, || Ok::<_, &str>(())), Offer::Taken { missing: 0 });
+        assert_eq!(session.offer(9, || Ok::<_, &str>(())), Offer::Taken { missing: 3 });
+    }
+
+    #[test]
+    fn an_older_process_does_not_push_the_newer_out() {
+        let publishers = Arc::new(Publishers::new(2));
+        let newer = publishers.open("a", 9).expect("a place");
+        let past = OpenError::Past(PastEpoch { known: 9 });
+        assert_eq!(publishers.open("a", 8).expect_err("an old epoch"), past);
+        assert_eq!(newer.offer(1, take), Offer::Taken { missing: 0 });
+        let restarted = publishers.open("a", 10).expect("a new epoch");
+        assert_eq!((restarted.start, restarted.last()), (Start::Restarted, 0));
+    }
+
+    #[test]
+    fn the_names_are_bounded_and_the_longest_away_goes_first() {
+        let publishers = Arc::new(Publishers::new(1));
+        let seen = |name: &str| {
+            let session = publishers.open(name, 1).expect("a place");
+            let last = session.last();
+            session.offer(last + 1, take);
+            last
+        };
+        for index in 0..NAMES_PER_PUBLISHER {
+            assert_eq!(seen(&format!("p{index}")), 0);
+        }
+        assert_eq!(seen("p0"), 1, "remembered, and again the newest");
+        assert_eq!(seen("new"), 0);
+        assert_eq!(publishers.table.lock().by_name.len(), NAMES_PER_PUBLISHER);
+        assert_eq!(seen("p0"), 2);
+        assert_eq!(seen("p1"), 0, "forgotten in favour of the new one");
+    }
+}

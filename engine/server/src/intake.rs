@@ -1,0 +1,339 @@
+//! What publishers of other processes bring in passes here on its way to the shards: whatever can
+//! be refused is refused before it is taken, with a reason for its sender.
+
+use bytes::Bytes;
+use corecast::{
+    Payload, PublishError, PublishReport, Publisher, Reported, Update, UpdateError, UpdateKind,
+};
+use corecast_feed::ErrorCode;
+use corecast_feed::json;
+use corecast_feed::limits::Limits;
+use futures_util::FutureExt;
+use futures_util::future::Map;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt;
+
+/// What takes updates: the engine's publisher, or a list in a test.
+pub(crate) trait Sink: Clone + Send + Sync + 'static {
+    /// What became of an update, later.
+    type Reported: Future<Output = Outcome> + Send + 'static;
+
+    /// What a topic's payloads are; none: no namespace has it.
+    fn payload(&self, topic: &str) -> Option<Payload>;
+
+    /// Takes an update, without waiting. What one task gives arrives in its order.
+    fn update(&self, update: Update) -> Result<(), PublishError>;
+
+    /// The same, with a report on what became of it.
+    fn update_reported(&self, update: Update) -> Result<Self::Reported, PublishError>;
+
+    /// Waits until there is room again after [`PublishError::Full`].
+    fn room(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// What became of an update: its number and the counts of all shards, or why its topic's home did
+/// not take it.
+pub(crate) type Outcome = Result<Taken, Fault>;
+
+/// What became of an update that was published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Taken {
+    /// Its number in its topic, of a snapshot that of the last message; none: a snapshot before
+    /// all messages.
+    pub(crate) seq: Option<u64>,
+    /// Sockets whose queue took it.
+    pub(crate) delivered: u64,
+    /// Older unsent messages that it replaced.
+    pub(crate) conflated: u64,
+    /// Messages that a policy discarded on this occasion.
+    pub(crate) dropped: u64,
+}
+
+/// Checks updates and passes them on. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Intake<S> {
+    sink: S,
+}
+
+/// Why an update was not taken. Nothing of it was published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Too much is pending: the same update may be taken later.
+    Full,
+    /// The program ends.
+    Stopped,
+    /// It would never be taken.
+    Bad(Fault),
+}
+
+/// What is wrong with something that a publisher sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// A code of HTTP's; most are those of the feed protocol as well.
+    pub(crate) code: u16,
+    /// Which field, where one is to blame.
+    pub(crate) field: Option<Cow<'static, str>>,
+    /// What is wrong, and what would be right.
+    pub(crate) message: String,
+}
+
+impl<S: Sink> Intake<S> {
+    pub(crate) fn new(sink: S) -> Self {
+        Self { sink }
+    }
+
+    /// Publishes, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken.
+    pub(crate) fn update(&self, update: Update) -> Result<(), Refusal> {
+        self.sink.update(self.checked(update)?).map_err(refusal)
+    }
+
+    /// Publishes, without waiting; what comes back tells later what became of it.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not taken.
+    pub(crate) fn update_reported(&self, update: Update) -> Result<S::Reported, Refusal> {
+        self.sink.update_reported(self.checked(update)?).map_err(refusal)
+    }
+
+    /// Waits until there is room again after [`Refusal::Full`].
+    pub(crate) async fn room(&self) {
+        self.sink.room().await;
+    }
+
+    /// What a topic's payloads are; none: no namespace has it.
+    pub(crate) fn payload(&self, topic: &str) -> Option<Payload> {
+        self.sink.payload(topic)
+    }
+
+    /// JSON goes into the messages of others as it is: so it is checked, as data and as snapshot.
+    /// Everything else the engine checks by itself.
+    fn checked(&self, mut update: Update) -> Result<Update, Fault> {
+        if self.sink.payload(&update.topic) == Some(Payload::Json) {
+            let json = json::payload(&update.data, &Limits::default())
+                .map_err(|error| Fault::new(ErrorCode::Malformed, "data", &error))?;
+            if json.len() < update.data.len() {
+                update.data = update.data.slice_ref(json.as_bytes());
+            }
+        }
+        Ok(update)
+    }
+}
+
+impl Sink for Publisher {
+    type Reported = Map<Reported, fn(PublishReport) -> Outcome>;
+
+    fn payload(&self, topic: &str) -> Option<Payload> {
+        self.namespaces().find(topic).map(|namespace| namespace.payload)
+    }
+
+    fn update(&self, update: Update) -> Result<(), PublishError> {
+        self.update(update)
+    }
+
+    fn update_reported(&self, update: Update) -> Result<Self::Reported, PublishError> {
+        let outcome: fn(PublishReport) -> Outcome = match update.kind {
+            UpdateKind::Message => message_outcome,
+            UpdateKind::Snapshot => |report| Ok(taken(report)),
+        };
+        Ok(self.update_reported(update)?.map(outcome))
+    }
+
+    fn room(&self) -> impl Future<Output = ()> + Send {
+        self.room()
+    }
+}
+
+fn taken(report: PublishReport) -> Taken {
+    let PublishReport { seq, delivered, conflated, dropped } = report;
+    Taken { seq, delivered, conflated, dropped }
+}
+
+/// Only the home knows whether there is room for one topic more.
+fn message_outcome(report: PublishReport) -> Outcome {
+    if report.seq.is_none() {
+        let message = "there are as many topics as there may be: see `topics_max`";
+        return Err(Fault::new(ErrorCode::TooMany, "topic", message));
+    }
+    Ok(taken(report))
+}
+
+impl Fault {
+    pub(crate) fn new(
+        code: ErrorCode,
+        field: impl Into<Cow<'static, str>>,
+        message: impl fmt::Display,
+    ) -> Self {
+        Self { code: code.code(), field: Some(field.into()), message: message.to_string() }
+    }
+
+    /// Something that is wrong as a whole.
+    pub(crate) fn whole(code: u16, message: impl Into<String>) -> Self {
+        Self { code, field: None, message: message.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "{field}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Bad(fault)
+    }
+}
+
+fn refusal(error: PublishError) -> Refusal {
+    let (code, field) = match &error {
+        PublishError::Full => return Refusal::Full,
+        PublishError::Stopped => return Refusal::Stopped,
+        PublishError::TooLarge { .. } => (ErrorCode::TooLarge, "data"),
+        PublishError::Update(update) => match update {
+            UpdateError::Unknown => (ErrorCode::NotFound, "topic"),
+            UpdateError::TooLarge { .. } | UpdateError::KeysFull => (ErrorCode::TooLarge, "data"),
+            UpdateError::KeyTooLong { .. } => (ErrorCode::TooLarge, "key"),
+            UpdateError::NotSupported => (ErrorCode::Unsupported, "snapshot"),
+            UpdateError::Full(_) => (ErrorCode::TooMany, "topic"),
+            UpdateError::Topic(_) | UpdateError::Variant => (ErrorCode::Malformed, "topic"),
+        },
+        // A name that is no topic, and whatever else there may be one day.
+        _ => (ErrorCode::Malformed, "topic"),
+    };
+    Fault::new(code, field, &error).into()
+}
+
+/// A payload that shares no memory with what it was read with: a short one that is kept for long
+/// must not keep all of that.
+pub(crate) fn own(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytes)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::sync::mpsc;
+
+    /// Keeps what it takes, in order, up to a bound. Topics of `blob` are binary, those of `none`
+    /// unknown, all others JSON.
+    #[derive(Clone, Debug)]
+    pub(crate) struct Kept {
+        taken: mpsc::UnboundedSender<Update>,
+        room: Arc<AtomicUsize>,
+        seq: Arc<AtomicUsize>,
+    }
+
+    impl Kept {
+        /// A sink with room for so many updates, and what it takes.
+        pub(crate) fn with_room(room: usize) -> (Self, mpsc::UnboundedReceiver<Update>) {
+            let (taken, updates) = mpsc::unbounded_channel();
+            (Self { taken, room: Arc::new(AtomicUsize::new(room)), seq: Arc::default() }, updates)
+        }
+
+        /// Makes room for more.
+        pub(crate) fn make_room(&self, more: usize) {
+            self.room.fetch_add(more, Ordering::SeqCst);
+        }
+    }
+
+    impl Sink for Kept {
+        type Reported = std::future::Ready<Outcome>;
+
+        fn payload(&self, topic: &str) -> Option<Payload> {
+            match topic.split('.').next() {
+                Some("blob") => Some(Payload::Binary),
+                Some("none") => None,
+                _ => Some(Payload::Json),
+            }
+        }
+
+        fn update(&self, update: Update) -> Result<(), PublishError> {
+            if self.payload(&update.topic).is_none() {
+                return Err(UpdateError::Unknown.into());
+            }
+            let take = |room: usize| room.checked_sub(1);
+            let ordering = Ordering::SeqCst;
+            self.room.fetch_update(ordering, ordering, take).map_err(|_| PublishError::Full)?;
+            self.taken.send(update).map_err(|_| PublishError::Stopped)
+        }
+
+        fn update_reported(&self, update: Update) -> Result<Self::Reported, PublishError> {
+            self.update(update)?;
+            let seq = self.seq.fetch_add(1, Ordering::SeqCst) as u64 + 1;
+            Ok(std::future::ready(Ok(Taken { seq: Some(seq), ..Taken::default() })))
+        }
+
+        async fn room(&self) {
+            while self.room.load(Ordering::SeqCst) == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn refused(update: Update) -> Fault {
+        let (sink, _updates) = Kept::with_room(1);
+        match Intake::new(sink).update(update) {
+            Err(Refusal::Bad(fault)) => fault,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let fault = refused(Update::new("none.X", "1"));
+        assert_eq!((fault.code, fault.field.as_deref()), (404, Some("topic")), "{fault}");
+        let deep = "[".repeat(65) + &"]".repeat(65);
+        let texts = [&b"{\"a\":"[..], b"", b"1 2", b"\"\xff\"", deep.as_bytes()];
+        for data in texts {
+            let fault = refused(Update::new("quote.X", data.to_vec()));
+            assert_eq!((fault.code, fault.field.as_deref()), (400, Some("data")), "{fault}");
+        }
+    }
+
+    #[test]
+    fn every_error_of_the_engine_has_its_code_and_field() {
+        for (error, code, field) in [
+            (PublishError::Update(UpdateError::Variant), 400, "topic"),
+            (PublishError::Update(UpdateError::NotSupported), 405, "snapshot"),
+            (PublishError::Update(UpdateError::KeyTooLong { bytes: 300 }), 413, "key"),
+            (PublishError::Update(UpdateError::TooLarge { bytes: 2, bytes_max: 1 }), 413, "data"),
+            (PublishError::TooLarge { bytes: 2, bytes_max: 1 }, 413, "data"),
+            (PublishError::Topic(corecast::TopicError::Empty), 400, "topic"),
+        ] {
+            let Refusal::Bad(fault) = refusal(error) else { panic!("it will never be taken") };
+            assert_eq!((fault.code, fault.field.as_deref()), (code, Some(field)), "{fault}");
+        }
+        assert_eq!(refusal(PublishError::Full), Refusal::Full);
+        assert_eq!(refusal(PublishError::Stopped), Refusal::Stopped);
+    }
+
+    #[test]
+    fn json_loses_the_space_around_it_and_bytes_lose_nothing() {
+        let (sink, mut updates) = Kept::with_room(2);
+        let intake = Intake::new(sink);
+        assert_eq!(intake.update(Update::new("quote.X", " { \"a\": 1 }\r\n")), Ok(()));
+        assert_eq!(updates.try_recv().expect("taken").data, "{ \"a\": 1 }");
+        assert_eq!(intake.update(Update::new("blob.X", b" \xff\n".to_vec())), Ok(()));
+        assert_eq!(updates.try_recv().expect("taken").data, &b" \xff\n"[..]);
+    }
+
+    #[test]
+    fn a_full_sink_takes_the_same_update_later() {
+        let (sink, _updates) = Kept::with_room(0);
+        let intake = Intake::new(sink.clone());
+        assert_eq!(intake.update(Update::new("quote.X", "1")), Err(Refusal::Full));
+        sink.make_room(1);
+        assert_eq!(intake.update(Update::new("quote.X", "1")), Ok(()));
+    }
+}
