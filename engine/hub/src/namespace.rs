@@ -267,7 +267,7 @@ mod tests {
             other => panic!("{other}"),
         };
         let found = [
-            key(error(|n| n.allow = vec![Policy::Latest; 7])),
+            key(error(|n| n.allow = vec![Policy::Latest; Policy::ALL.len() + 1])),
             key(error(|n| n.history_entries = HISTORY_ENTRIES_MAX + 1)),
             key(error(|n| n.history_bytes = HISTORY_BYTES_MAX + 1)),
             key(error(|n| n.history_age_ms = u64::MAX)),
