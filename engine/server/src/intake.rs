@@ -204,9 +204,10 @@ fn refusal(error: PublishError) -> Refusal {
             UpdateError::KeyTooLong { .. } => (ErrorCode::TooLarge, "key"),
             UpdateError::NotSupported => (ErrorCode::Unsupported, "snapshot"),
             UpdateError::Full(_) => (ErrorCode::TooMany, "topic"),
-            UpdateError::Topic(_) | UpdateError::Variant => (ErrorCode::Malformed, "topic"),
+            // A name that is none, or a conflated variant of one.
+            _ => (ErrorCode::Malformed, "topic"),
         },
-        // A name that is no topic, and whatever else there may be one day.
+        // A name that is no topic.
         _ => (ErrorCode::Malformed, "topic"),
     };
     Fault::new(code, field, &error).into()

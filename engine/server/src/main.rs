@@ -2,12 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+mod admin;
 mod cli;
 mod clock;
 mod config;
 mod control;
 mod demo;
 mod doctor;
+mod gateways;
+mod ingest;
+mod intake;
+mod lock;
+mod publish;
 mod raw;
 mod replay;
 mod report;

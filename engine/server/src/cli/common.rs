@@ -68,8 +68,8 @@ pub(crate) struct ServingArgs {
     pub(crate) config: Option<PathBuf>,
 
     /// What a backlog does to the topics of a pattern, such as latest=quote.*; may be repeated, the
-    /// first that matches holds. Policies: lossless, lossless:gap, latest, latest_by_key,
-    /// drop_oldest, close; in patterns * is one token, > the rest
+    /// first that matches holds. Policies: lossless, lossless:gap, lossless:snapshot,
+    /// latest, latest_by_key, drop_oldest, close; in patterns * is one token, > the rest
     #[arg(long = "policy", env = "CORECAST_POLICY", value_name = "NAME=PATTERN")]
     #[arg(value_delimiter = ',', value_parser = policy_rule)]
     pub(crate) policies: Vec<PolicyRule>,
@@ -107,6 +107,19 @@ pub(crate) struct ServingArgs {
     #[arg(value_parser = values::duration)]
     pub(crate) ping_interval: Option<Duration>,
 
+    /// The port for operators, with POST /publish. It asks nobody who he is: keep it on loopback
+    /// [default: none]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = values::listen)]
+    pub(crate) admin: Option<SocketAddr>,
+
+    /// Where publishers connect over TCP [default: none]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = values::listen)]
+    pub(crate) ingest_tcp: Option<SocketAddr>,
+
+    /// The Unix socket on which publishers connect [default: none]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) ingest_unix: Option<PathBuf>,
+
     /// At the end: time for queued messages and closing handshakes
     #[arg(long, env = "CORECAST_DRAIN", value_name = "TIME")]
     #[arg(value_parser = values::duration)]
@@ -124,6 +137,11 @@ pub(crate) fn override_with_options(
 ) {
     if let Some(level) = &common.log_level {
         config.log.level.clone_from(level);
+    }
+    config.admin.listen = serving.admin.or(config.admin.listen);
+    config.ingest.tcp = serving.ingest_tcp.or(config.ingest.tcp);
+    if let Some(path) = &serving.ingest_unix {
+        config.ingest.unix = Some(path.clone());
     }
     let config = &mut config.engine;
     let set = |place: &mut usize, value: Option<usize>| *place = value.unwrap_or(*place);

@@ -6,7 +6,7 @@ pub(crate) mod exit;
 pub(crate) mod logs;
 pub(crate) mod values;
 
-use crate::{demo, doctor, replay, serve};
+use crate::{demo, doctor, publish, replay, serve};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use common::CommonArgs;
@@ -21,6 +21,7 @@ Examples:
   corecast demo                                     a made-up market, and a page that shows it
   corecast replay ticks.gz --speed 10               recorded messages, ten times as fast
   corecast serve --listen 0.0.0.0:9001              topics for clients to publish and subscribe
+  corecast publish chat.lobby --as text hello       a message to a topic of a running server
   corecast doctor                                   is this machine set up well?
   corecast config --docs                            every key of the configuration file
   corecast completions bash > /etc/bash_completion.d/corecast")]
@@ -38,6 +39,7 @@ enum Command {
     Demo(demo::DemoArgs),
     Replay(replay::ReplayArgs),
     Serve(serve::ServeArgs),
+    Publish(publish::PublishArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
     /// Print a completion script for a shell
@@ -69,6 +71,7 @@ fn dispatch(common: &CommonArgs, command: &Command) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(common, args),
         Command::Replay(args) => replay::run(common, args),
         Command::Serve(args) => serve::run(common, args),
+        Command::Publish(args) => publish::run(args),
         Command::Doctor(args) => doctor::run(common, args),
         Command::Config(args) => config::run(common, args),
         Command::Completions { shell } => {
@@ -99,6 +102,7 @@ Examples:
   corecast demo                                     a made-up market, and a page that shows it
   corecast replay ticks.gz --speed 10               recorded messages, ten times as fast
   corecast serve --listen 0.0.0.0:9001              topics for clients to publish and subscribe
+  corecast publish chat.lobby --as text hello       a message to a topic of a running server
   corecast doctor                                   is this machine set up well?
   corecast config --docs                            every key of the configuration file
   corecast completions bash > /etc/bash_completion.d/corecast
