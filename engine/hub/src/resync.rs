@@ -105,7 +105,8 @@ impl Hub {
             outbox.set_paused(true);
             return false;
         }
-        let (from, to, reason) = (entry.lost_from, catch_up.covered(), entry.reason);
+        // Before the first message there was nothing that could be lost.
+        let (from, to, reason) = (entry.lost_from.max(1), catch_up.covered(), entry.reason);
         forget_paused(paused, id, outbox);
         subscriber.resume();
         if to >= from {

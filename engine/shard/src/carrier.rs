@@ -127,9 +127,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
                 continue;
             }
         }
-        let mut hub = shard.hub.borrow_mut();
-        with_node(&shard, &mut hub, |node, turn| node.tick(turn));
-        drop(hub);
+        with_node(&shard, &mut shard.hub.borrow_mut(), |node, turn| node.tick(turn));
         shard.settle();
         if wait.is_zero() {
             crate::pace::pause().await;

@@ -83,8 +83,7 @@ impl<T: Ticket> Node<T> {
         turn: &mut Turn<'_, M>,
     ) {
         let Attach { from, purpose, requests, ticket } = attach;
-        let (results, said, ticket) =
-            self.attach_here(requests, ticket, Some(from.shard), turn);
+        let (results, said, ticket) = self.attach_here(requests, ticket, Some(from.shard), turn);
         let attached = Attached { to: from.conn, purpose, said, results, _ticket: ticket };
         turn.mesh.post(from.shard, Job::Attached(Box::new(attached)));
     }
@@ -127,11 +126,7 @@ impl<T: Ticket> Node<T> {
     }
 
     /// A home has answered.
-    pub(super) fn attached<M: Mesh<T>>(
-        &mut self,
-        attached: Attached<T>,
-        turn: &mut Turn<'_, M>,
-    ) {
+    pub(super) fn attached<M: Mesh<T>>(&mut self, attached: Attached<T>, turn: &mut Turn<'_, M>) {
         let Attached { to, purpose, said, results, _ticket } = attached;
         if let Some(said) = said {
             self.deliver(&said, turn);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-
 use crate::home::{
     AttachError, AttachRequest, Attachment, Emission, History, HistoryError, UpdateError,
 };
@@ -314,4 +313,3 @@ pub enum Event {
         pattern: Box<str>,
     },
 }
-

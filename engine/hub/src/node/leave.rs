@@ -44,8 +44,7 @@ impl<T: Ticket> Node<T> {
             return false;
         };
         let before = peer.patterns.len();
-        peer.patterns
-            .retain(|held| held.pattern != *pattern || held.interval_ms != interval_ms);
+        peer.patterns.retain(|held| held.pattern != *pattern || held.interval_ms != interval_ms);
         let client = peer.client.clone();
         if peer.patterns.len() == before {
             return false;

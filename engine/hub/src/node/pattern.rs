@@ -112,8 +112,7 @@ impl<T: Ticket> Node<T> {
         });
         // It may have been given up meanwhile.
         let Some(&Held { policy, encoding, .. }) = held else { return };
-        let attached =
-            turn.hub.attach_pattern(to, home, &pattern, interval_ms, policy, encoding);
+        let attached = turn.hub.attach_pattern(to, home, &pattern, interval_ms, policy, encoding);
         if attached.is_err() {
             return;
         }

@@ -40,11 +40,7 @@ impl<T: Ticket> Node<T> {
     }
 
     /// An update has come home from elsewhere.
-    pub(super) fn update_came_home<M: Mesh<T>>(
-        &mut self,
-        sent: Sent<T>,
-        turn: &mut Turn<'_, M>,
-    ) {
+    pub(super) fn update_came_home<M: Mesh<T>>(&mut self, sent: Sent<T>, turn: &mut Turn<'_, M>) {
         let origin = sent.origin;
         let Err((error, ticket)) = self.number(sent, turn) else { return };
         if let Some(origin) = origin {
@@ -105,11 +101,7 @@ impl<T: Ticket> Node<T> {
     }
 
     /// Queues what a home has said for the connections of this node.
-    pub(super) fn deliver<M: Mesh<T>>(
-        &mut self,
-        broadcast: &Broadcast<T>,
-        turn: &mut Turn<'_, M>,
-    ) {
+    pub(super) fn deliver<M: Mesh<T>>(&mut self, broadcast: &Broadcast<T>, turn: &mut Turn<'_, M>) {
         if broadcast.home != self.shard
             && let Some((Origin { address, token }, seq)) = broadcast.origin
             && address.shard == self.shard
@@ -143,12 +135,7 @@ impl<T: Ticket> Node<T> {
 
     /// Tells a variant's home that nobody here is subscribed. Where the mesh is full, the next
     /// emission comes here in vain and it is told then.
-    fn nobody_hears<M: Mesh<T>>(
-        &mut self,
-        home: u16,
-        emission: &Emission,
-        turn: &mut Turn<'_, M>,
-    ) {
+    fn nobody_hears<M: Mesh<T>>(&mut self, home: u16, emission: &Emission, turn: &mut Turn<'_, M>) {
         if home == self.shard {
             self.home.unheard(&emission.name, emission.stamp, self.shard);
         } else if let Some(ticket) = turn.mesh.ticket(0) {
