@@ -154,6 +154,26 @@ impl Namespaces {
 }
 
 impl Namespace {
+    /// What a backlog does to a subscription: what was asked for, where that is granted, else the
+    /// namespace's own. `interval_ms`: of the conflated variant, 0 for the topic itself.
+    ///
+    /// A variant of a `latest_by_key` topic is never conflated by key: one array would take the
+    /// place of another that has other keys. Who falls behind starts anew from all keys, or is
+    /// told the gap where no snapshot is kept.
+    #[must_use]
+    pub fn policy_for(&self, interval_ms: u32, asked: Option<Policy>) -> Policy {
+        let granted = |policy: &Policy| *policy == self.policy || self.allow.contains(policy);
+        let policy = asked.filter(granted).unwrap_or(self.policy);
+        if policy != Policy::LatestByKey || interval_ms == 0 {
+            return policy;
+        }
+        let overflow = match self.snapshot {
+            SnapshotKind::Keys => Overflow::Snapshot,
+            _ => Overflow::Gap,
+        };
+        Policy::Lossless { overflow }
+    }
+
     /// The bounds of all numbers: the setting, its smallest and its largest value. Of a list, its
     /// length.
     #[must_use]

@@ -199,11 +199,11 @@ fn what_a_namespace_does_not_grant_is_not_given() {
     };
     let namespaces = Arc::new(Namespaces::new(vec![namespace]).expect("namespaces"));
     let hub = Hub::new(HubConfig { namespaces, ..HubConfig::default() });
-    assert_eq!(hub.policy_for("quote.A", None), Policy::Latest);
-    assert_eq!(hub.policy_for("quote.A", Some(GAP)), Policy::Latest);
-    assert_eq!(hub.policy_for("quote.A", Some(Policy::DropOldest)), Policy::DropOldest);
-    assert_eq!(hub.policy_for("trade.A", Some(GAP)), GAP);
-    assert_eq!(hub.policy_for("trade.A", None), Policy::default());
+    assert_eq!(hub.policy_for("quote.A", 0, None), Policy::Latest);
+    assert_eq!(hub.policy_for("quote.A", 0, Some(GAP)), Policy::Latest);
+    assert_eq!(hub.policy_for("quote.A", 0, Some(Policy::DropOldest)), Policy::DropOldest);
+    assert_eq!(hub.policy_for("trade.A", 0, Some(GAP)), GAP);
+    assert_eq!(hub.policy_for("trade.A", 0, None), Policy::default());
 }
 
 #[test]

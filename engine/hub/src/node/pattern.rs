@@ -117,7 +117,7 @@ impl<T: Ticket> Node<T> {
             return;
         }
         for attachment in &attachments {
-            let policy = turn.hub.policy_for(&attachment.topic, policy);
+            let policy = turn.hub.policy_for(&attachment.topic, interval_ms, policy);
             let start = start(attachment, policy, encoding);
             turn.hub.match_stream(to, &pattern, &stream(attachment, home), start, turn.now.mono);
         }

@@ -148,15 +148,10 @@ impl Hub {
     /// What a pattern's subscriber gets for a topic: what it asked for, where the namespace grants
     /// it, else the namespace's own. Where no namespace names the topic, the rules speak.
     #[must_use]
-    pub fn policy_for(&self, topic: &str, asked: Option<Policy>) -> Policy {
+    pub fn policy_for(&self, topic: &str, interval_ms: u32, asked: Option<Policy>) -> Policy {
         match self.namespaces.find(topic) {
             None => asked.unwrap_or_else(|| self.rules.policy(topic)),
-            Some(namespace) => {
-                let granted = |policy: &Policy| {
-                    *policy == namespace.policy || namespace.allow.contains(policy)
-                };
-                asked.filter(granted).unwrap_or(namespace.policy)
-            }
+            Some(namespace) => namespace.policy_for(interval_ms, asked),
         }
     }
 
@@ -211,7 +206,11 @@ impl Hub {
     pub(crate) fn terms_of_holder(&self, conn: ConnId, id: TopicId) -> Option<(Policy, Encoding)> {
         let own = self.slots.get(conn)?.patterns.as_ref()?.holder(id)?;
         let topic = self.topics.get(id)?;
-        let policy = self.policy_for(topic_of(&topic.name, topic.interval_ms), own.policy);
+        let policy = self.policy_for(
+            topic_of(&topic.name, topic.interval_ms),
+            topic.interval_ms,
+            own.policy,
+        );
         Some((policy, own.encoding))
     }
 
@@ -243,7 +242,7 @@ impl Hub {
             if slot.outbox.close_queued() {
                 continue;
             }
-            let policy = self.policy_for(stream.topic(), asked);
+            let policy = self.policy_for(stream.topic(), stream.interval_ms, asked);
             if self.hold(conn.index, place, id, policy, encoding) != Hold::New {
                 continue;
             }
