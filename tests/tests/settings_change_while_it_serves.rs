@@ -27,7 +27,7 @@ fn sighup_applies_what_it_can_and_tells_of_the_rest() -> Result<()> {
         ("feed.heartbeat_ms", "5000", "250", "setting applied"),
         ("feed.send", "\"off\"", "\"users\"", "setting applied"),
         ("log.level", "\"info\"", "\"debug\"", "setting applied"),
-        ("namespaces[quote].name", "none", "\"quote\"", "setting"),
+        ("namespaces[quote].name", "none", "\"quote\"", "setting applied"),
         ("outbox.frames_max", "100", "200", "setting needs a restart"),
     ] {
         let values =

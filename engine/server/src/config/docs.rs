@@ -72,7 +72,7 @@ their own, which `--help` shows; they stand for the option, and so win over the 
 
 **Reload.** SIGHUP reads file and environment again and logs a line for each key that has changed:
 it is applied, or it needs a restart. Where anything is wrong, nothing changes. The column SIGHUP
-says which keys are applied.
+says which keys are applied; those of namespaces hold for topics that are made from then on.
 ";
 
 #[cfg(test)]

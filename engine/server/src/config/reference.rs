@@ -2,6 +2,7 @@
 //! structs themselves ([`keys`](super::keys)).
 
 use super::keys::{Key, key};
+use corecast::Policy;
 
 /// In the order in which the reference tells them.
 pub(super) const REFERENCE: &[Key] = &[
@@ -27,67 +28,83 @@ pub(super) const REFERENCE: &[Key] = &[
         "",
         "What holds for the topics of the feed that share their first token; \
         topics of no namespace are unknown.",
-    ),
+    )
+    .reloadable(),
     key("policies[].pattern", "", "Topics: dot-separated tokens, `*` for one, `>` for the rest.")
         .text("a pattern")
         .required(),
     key("policies[].policy", "", "What a backlog does to them.").one_of(POLICIES).required(),
     key("namespaces[].name", "", "First token of its topics; `*`: all that no other names.")
-        .text("`*`, or letters, digits and `_-:/+=@~`, without a dot"),
-    key("namespaces[].policy", "", "What a backlog does.").one_of(POLICIES),
+        .text("`*`, or letters, digits and `_-:/+=@~`, without a dot")
+        .reloadable(),
+    key("namespaces[].policy", "", "What a backlog does.").one_of(POLICIES).reloadable(),
     key("namespaces[].allow", "", "Policies that a subscriber may ask for besides.")
-        .one_of(POLICIES),
+        .one_of(POLICIES)
+        .reloadable(),
     key(
         "namespaces[].snapshot",
         "",
         "What who joins gets first: nothing, the last message, the \
         last of each key, or what the publisher sends as snapshot and the messages since.",
     )
-    .one_of(&["none", "last", "keys", "published"]),
+    .one_of(&["none", "last", "keys", "published"])
+    .reloadable(),
     key(
         "namespaces[].history_entries",
         "messages",
         "Messages of a stream kept for those who \
         resume or ask, at most; 0: none.",
-    ),
-    key("namespaces[].history_bytes", "bytes", "Bytes of a stream's history at most."),
-    key("namespaces[].history_age_ms", "ms", "Age of a kept message at most; 0: no bound."),
-    key("namespaces[].presence", "", "Whether who subscribes and who leaves is told the others."),
+    )
+    .reloadable(),
+    key("namespaces[].history_bytes", "bytes", "Bytes of a stream's history at most.").reloadable(),
+    key("namespaces[].history_age_ms", "ms", "Age of a kept message at most; 0: no bound.")
+        .reloadable(),
+    key("namespaces[].presence", "", "Whether who subscribes and who leaves is told the others.")
+        .reloadable(),
     key(
         "namespaces[].presence_max",
         "members",
         "Members of a topic at most; one more is not \
         subscribed.",
-    ),
+    )
+    .reloadable(),
     key(
         "namespaces[].publish",
         "",
         "Who may publish: ingest and admin port alone, or clients too.",
     )
-    .one_of(&["server", "clients"]),
+    .one_of(&["server", "clients"])
+    .reloadable(),
     key(
         "namespaces[].open",
         "",
         "Whether subscribing makes a topic; else it must have been \
         published to.",
-    ),
+    )
+    .reloadable(),
     key("namespaces[].payload", "", "What publishers send: JSON, or any bytes.")
-        .one_of(&["json", "binary"]),
+        .one_of(&["json", "binary"])
+        .reloadable(),
     key(
         "namespaces[].interval_min_ms",
         "ms",
         "The smallest interval of a conflated variant, such \
         as `@100ms`; 0: there are none.",
-    ),
-    key("namespaces[].variants_max", "variants", "Conflated variants of one topic at a time."),
+    )
+    .reloadable(),
+    key("namespaces[].variants_max", "variants", "Conflated variants of one topic at a time.")
+        .reloadable(),
     key(
         "namespaces[].stale_after_ms",
         "ms",
         "A topic whose publisher is silent that long is \
         called stale; 0: never.",
-    ),
-    key("namespaces[].message_bytes_max", "bytes", "Bytes of one message's payloads and key."),
-    key("namespaces[].topics_max", "topics", "Topics of the namespace, of one shard, at most."),
+    )
+    .reloadable(),
+    key("namespaces[].message_bytes_max", "bytes", "Bytes of one message's payloads and key.")
+        .reloadable(),
+    key("namespaces[].topics_max", "topics", "Topics of the namespace, of one shard, at most.")
+        .reloadable(),
     key("outbox.bytes_max", "bytes", "Bytes queued for one connection at most."),
     key("outbox.frames_max", "frames", "Frames queued for one connection at most."),
     key("outbox.age_max_ms", "ms", "Age of a queued frame at most; then its policy applies."),
@@ -241,5 +258,12 @@ pub(super) const REFERENCE: &[Key] = &[
         .reloadable(),
 ];
 
-const POLICIES: &[&str] =
-    &["lossless", "lossless:gap", "latest", "latest_by_key", "drop_oldest", "close"];
+const POLICIES: &[&str] = &{
+    let mut names = [""; Policy::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = Policy::ALL[index].as_str();
+        index += 1;
+    }
+    names
+};

@@ -9,7 +9,7 @@ use super::{Read, ServerConfig};
 use crate::cli::common::{CommonArgs, ServingArgs, override_with_options};
 use crate::cli::exit::Failure;
 use crate::cli::{self, logs};
-use corecast::{Config, Engine, Namespace, Policy};
+use corecast::{Config, Engine, Namespace, Namespaces, Policy};
 
 /// The settings of a running program, and where they came from.
 #[derive(Debug)]
@@ -25,13 +25,22 @@ struct Source {
     common: CommonArgs,
     serving: ServingArgs,
     environment: Environment,
-    built_in: &'static [(&'static str, Policy)],
+    built_in: BuiltIn,
+}
+
+/// What a command has where nothing else is said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BuiltIn {
+    /// Policies; they come last, behind those of the command line and of the file.
+    pub(crate) policies: &'static [(&'static str, Policy)],
+    /// Adds the command's own namespaces to those of the file.
+    pub(crate) namespaces: fn(&mut Vec<Namespace>),
 }
 
 impl Settings {
     /// Reads the file, lays the environment over it and the options over both, and says what is odd
-    /// about them. `built_in` policies come last, behind those of the command line and of the file.
-    /// From here on the configuration's log level holds.
+    /// about them, and what the command has built in beneath. From here on the configuration's log
+    /// level holds.
     ///
     /// # Errors
     ///
@@ -39,7 +48,7 @@ impl Settings {
     pub(crate) fn read(
         common: &CommonArgs,
         serving: &ServingArgs,
-        built_in: &'static [(&'static str, Policy)],
+        built_in: BuiltIn,
     ) -> Result<Self, Failure> {
         let environment = Environment::of_process(cli::option_variables());
         let (common, serving) = (common.clone(), serving.clone());
@@ -124,15 +133,19 @@ impl Settings {
 impl Source {
     fn read(&self) -> Result<Read, Failure> {
         let mut read = super::read(self.serving.config.as_deref(), &self.environment)?;
-        override_with_options(&mut read.config, &self.common, &self.serving, self.built_in);
+        override_with_options(&mut read.config, &self.common, &self.serving, self.built_in.policies);
+        (self.built_in.namespaces)(&mut read.config.engine.namespaces);
         Ok(read)
     }
 }
 
-/// The one place where namespaces reach a running engine: topics made later follow the new ones.
-/// Gives whether they were taken; this engine takes them at its start only.
-fn apply_namespaces(_engine: &Engine, _namespaces: &[Namespace]) -> bool {
-    false
+/// The one place where namespaces reach a running engine: topics made later follow the new ones, a
+/// topic that is there keeps its own. Gives whether they were taken.
+fn apply_namespaces(engine: &Engine, namespaces: &[Namespace]) -> bool {
+    // They were checked as the file was read.
+    let Ok(namespaces) = Namespaces::new(namespaces.to_vec()) else { return false };
+    engine.set_namespaces(namespaces);
+    true
 }
 
 fn tell(change: &Change, is_applied: bool) {

@@ -98,7 +98,7 @@ fn errors_name_file_line_and_the_whole_key() {
         (
             "[[namespaces]]\nname = \"a\"\n[[namespaces]]\npolicy = \"newest\"\n",
             "f.toml:4: in `namespaces[1].policy`: \"newest\" is none of lossless, lossless:gap, \
-             latest, latest_by_key, drop_oldest, close",
+             lossless:snapshot, latest, latest_by_key, drop_oldest, close",
         ),
         ("[[policies]]\npattern = \"a\"\n", "f.toml:1: in `policies[0]`: `policy` is missing"),
         ("outbox = 1\n", "f.toml:1: in `outbox`: expected a table, found an integer"),
