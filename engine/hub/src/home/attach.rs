@@ -9,7 +9,7 @@ use super::error::{AttachError, HistoryError, check_interval};
 use super::history::History;
 use super::stream::Past;
 use super::suffix::split_variant;
-use super::variant::policy_of;
+use super::variant::variant_policy;
 use super::{Home, topic::Topic};
 use crate::codec::StreamState;
 use crate::encoding::{Encoding, Wanted};
@@ -72,7 +72,8 @@ pub struct Attachment {
     pub policy: Policy,
     /// Whether `missed` is all that came behind what the asker has.
     pub resumed: bool,
-    /// The state up to a message; where `missed` is empty, up to the last.
+    /// The state up to a message, in the encoding that was asked for; where `missed` is empty, up
+    /// to the last.
     pub snapshot: Option<Frame>,
     /// There is a state, but it is not known: the next that is published will be said to all.
     pub snapshot_follows: bool,
@@ -269,6 +270,8 @@ impl Home {
         let made = topic.make_variant(interval_ms, &name, number_of, &mut turn);
         // A number that was not needed is the next one's.
         self.streams -= u64::from(sid.is_some() && !used);
+        // What it starts with grows old, too.
+        self.chores.list(number, topic, false);
         made
     }
 }
@@ -301,7 +304,7 @@ impl Topic {
             sid: stream.sid,
             payload: namespace.payload,
             seq: stream.seq,
-            policy: policy_of(&namespace, interval_ms),
+            policy: variant_policy(&namespace, interval_ms),
             resumed,
             snapshot,
             snapshot_follows,

@@ -69,6 +69,8 @@ pub struct HomeTotals {
     pub topics: u64,
     /// Conflated variants there are.
     pub variants: u64,
+    /// Variants that a held pattern asked of a new topic, but that it may not have.
+    pub variants_refused: u64,
     /// Messages published.
     pub publishes: u64,
     /// Snapshots published.

@@ -55,7 +55,7 @@ impl Ring {
     /// Keeps a message, and lets go of those that there is no more room for.
     pub(super) fn push(
         &mut self,
-        message: Message,
+        message: &Message,
         frames: Frames,
         at: Timestamp,
         namespace: &Namespace,
@@ -68,7 +68,7 @@ impl Ring {
         assert_eq!(message.seq, next, "a history has no hole");
         self.message_bytes += message.bytes();
         self.frame_bytes += frames.bytes();
-        self.entries.push_back(Entry { message, frames, at });
+        self.entries.push_back(Entry { message: message.clone(), frames, at });
         while self.entries.len() > namespace.history_entries as usize
             || self.message_bytes > namespace.history_bytes
         {

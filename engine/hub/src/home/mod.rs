@@ -28,8 +28,9 @@ pub use emission::{Emission, EmissionKind, HomeTotals};
 pub use error::{AttachError, HistoryError, TopicsFull, UpdateError, check_interval};
 pub use history::History;
 pub use suffix::{VariantError, split_variant, variant_name};
+pub use variant::variant_policy;
 
-use crate::codec::Codec;
+use crate::codec::{Codec, StreamState};
 use crate::encoding::Wanted;
 use crate::limits::KEY_BYTES_MAX;
 use crate::message::{Now, Update, UpdateKind};
@@ -154,7 +155,8 @@ impl Home {
     /// a snapshot, that of the last message in it. The topic is made if need be.
     ///
     /// # Errors
-    /// When the namespace does not take it, or there is no room: then nothing has changed.
+    /// When the namespace does not take it, or there is no room: then it has no number, nobody
+    /// gets it, and nothing is kept of it.
     pub fn publish(
         &mut self,
         update: &Update,
@@ -183,13 +185,13 @@ impl Home {
         };
         let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
         let topic = &mut self.topics[number as usize];
-        let was_heard = topic.is_published();
+        let unwatched = !topic.is_published() || topic.state == StreamState::Stale;
         let seq = match update.kind {
             UpdateKind::Message => topic.message(update, &mut turn)?,
             UpdateKind::Snapshot => topic.snapshot(update, &mut turn),
         };
         self.ticks.list(number, topic, now.mono);
-        self.chores.list(number, topic, !was_heard);
+        self.chores.list(number, topic, unwatched);
         Ok(seq)
     }
 
@@ -244,8 +246,8 @@ impl Home {
         self.ordered.insert(Arc::clone(&name), number);
         self.encoder.totals.topics += 1;
         for interval_ms in self.held.intervals(&name) {
-            // Where the namespace does not allow it, nobody gets it.
-            let _ = self.hold_variant(number, interval_ms, wanted, now, out);
+            let held = self.hold_variant(number, interval_ms, wanted, now, out);
+            self.encoder.totals.variants_refused += u64::from(held.is_err());
         }
         Ok(number)
     }

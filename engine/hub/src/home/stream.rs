@@ -59,6 +59,10 @@ struct Snapshot {
     keyed: Keyed,
     /// Somebody attached and got none: the next one is told to all.
     unsynced: bool,
+    /// Since this message there were some who got none.
+    stateless_from: Option<u64>,
+    /// When this was the last message, one was told to all.
+    told_at: u64,
 }
 
 impl Stream {
@@ -68,7 +72,12 @@ impl Stream {
     }
 
     /// Gives a message its number, keeps it and says it.
-    pub(super) fn say(&mut self, draft: Draft, namespace: &Namespace, turn: &mut Turn<'_>) {
+    pub(super) fn say(
+        &mut self,
+        draft: Draft,
+        namespace: &Namespace,
+        turn: &mut Turn<'_>,
+    ) -> Message {
         let Draft { ts, key, data, binary } = draft;
         self.seq += 1;
         self.ts = ts;
@@ -83,7 +92,8 @@ impl Stream {
             SnapshotKind::Keys => self.hold(None),
             SnapshotKind::None | SnapshotKind::Published => {}
         }
-        self.history.push(message, frames, turn.now.mono, namespace);
+        self.history.push(&message, frames, turn.now.mono, namespace);
+        message
     }
 
     /// Says something that is no message of the stream.
@@ -118,14 +128,8 @@ impl Stream {
     ) {
         let Draft { ts, key, data, binary } = draft;
         self.hold(Some(Message { seq: self.seq, ts, key, data, binary }));
-        let unsynced = self.snapshot.as_mut().is_some_and(|held| {
-            let unsynced = held.unsynced;
-            held.unsynced = false;
-            unsynced
-        });
-        if !unsynced {
-            return;
-        }
+        let Some(held) = self.snapshot.as_mut().filter(|held| held.unsynced) else { return };
+        (held.unsynced, held.told_at) = (false, self.seq);
         let mut frames = Frames::default();
         for encoding in turn.wanted_but_raw() {
             if let Some(frame) = self.snapshot_frame(encoding, namespace, turn.encoder) {
@@ -167,8 +171,11 @@ impl Stream {
         turn: &mut Turn<'_>,
     ) -> Past {
         self.history.expire(turn.now.mono, namespace);
+        let held = self.snapshot.as_deref();
         let can_resume = |since: &u64| {
-            namespace.policy != Policy::LatestByKey && self.history.covers(*since, self.seq)
+            let has_state = held.is_none_or(|held| !held.may_lack_state(*since));
+            let in_order = namespace.policy != Policy::LatestByKey;
+            has_state && in_order && self.history.covers(*since, self.seq)
         };
         if let Some(since) = resume.filter(can_resume) {
             let missed = self.missed(since, encoding, namespace, turn);
@@ -181,7 +188,10 @@ impl Stream {
         let since = self.snapshot_message().map(|message| message.seq);
         let Some(since) = since.filter(|since| self.history.covers(*since, self.seq)) else {
             self.hold(None);
-            self.snapshot.get_or_insert_default().unsynced |= published;
+            // Even who is here before the publisher needs its first snapshot: it has no number.
+            let held = self.snapshot.get_or_insert_default();
+            held.unsynced = true;
+            held.stateless_from = Some(held.stateless_from.unwrap_or(self.seq));
             return Past { snapshot_follows: published, ..Past::default() };
         };
         let snapshot = self.snapshot_frame(encoding, namespace, turn.encoder);
@@ -227,5 +237,14 @@ impl Stream {
         let of = StreamRef { name: &self.name, sid: self.sid, payload: namespace.payload };
         let frames = &mut held.frames;
         Some(frames.get_or_encode(encoding, || encoder.snapshot(of, message, encoding)).clone())
+    }
+}
+
+impl Snapshot {
+    /// Whether one who has all messages up to `since` may be one of those who got no snapshot,
+    /// and was away when it was told to all.
+    fn may_lack_state(&self, since: u64) -> bool {
+        let from = self.stateless_from.unwrap_or(u64::MAX);
+        !self.unsynced && (from..=self.told_at).contains(&since)
     }
 }

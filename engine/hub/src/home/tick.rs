@@ -1,15 +1,18 @@
 //! What happens by itself: variants speak, topics fall silent, histories grow old.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::Home;
 use super::emission::{Emission, Turn};
+use super::stream::Stream;
 use super::topic::Topic;
 use super::variant::tick_after;
 use crate::codec::StreamState;
 use crate::encoding::Wanted;
 use crate::id::Timestamp;
 use crate::message::Now;
+use crate::namespace::Namespace;
 
 /// The variants that have something to say, by tick and interval: what has nothing costs nothing.
 #[derive(Debug, Default)]
@@ -52,21 +55,19 @@ impl Chores {
             self.due.insert((due, number, Chore::Stale));
         }
         if topic.namespace.history_age_ms > 0 {
-            self.list_age(number, topic, 0);
-            for place in 0..topic.variants.len() {
-                let interval_ms = topic.variants[place].stream.interval_ms;
-                self.list_age(number, topic, interval_ms);
+            let Topic { base, variants, namespace, .. } = topic;
+            let variants = variants.iter_mut().map(|variant| &mut variant.stream);
+            for stream in [base].into_iter().chain(variants) {
+                self.list_age(number, stream, namespace);
             }
         }
     }
 
-    fn list_age(&mut self, number: u32, topic: &mut Topic, interval_ms: u32) {
-        let namespace = std::sync::Arc::clone(&topic.namespace);
-        let Some(stream) = topic.stream_mut(interval_ms) else { return };
-        let due = stream.history.due(&namespace).filter(|_| !stream.history.listed);
+    fn list_age(&mut self, number: u32, stream: &mut Stream, namespace: &Namespace) {
+        let due = stream.history.due(namespace).filter(|_| !stream.history.listed);
         if let Some(due) = due {
             stream.history.listed = true;
-            self.due.insert((due, number, Chore::Age(interval_ms)));
+            self.due.insert((due, number, Chore::Age(stream.interval_ms)));
         }
     }
 }
@@ -114,11 +115,11 @@ impl Home {
                     }
                 },
                 Chore::Age(interval_ms) => {
-                    let namespace = std::sync::Arc::clone(&topic.namespace);
+                    let namespace = Arc::clone(&topic.namespace);
                     if let Some(stream) = topic.stream_mut(interval_ms) {
                         stream.history.expire(now.mono, &namespace);
                         stream.history.listed = false;
-                        self.chores.list_age(number, topic, interval_ms);
+                        self.chores.list_age(number, stream, &namespace);
                     }
                 }
             }

@@ -15,7 +15,7 @@ use crate::codec::{Codec, StreamState};
 use crate::encoding::{Encoding, Frames};
 use crate::id::Timestamp;
 use crate::limits::RETIRED_VARIANTS_MAX;
-use crate::message::{Member, Message, Update};
+use crate::message::{Member, Update};
 use crate::namespace::{Namespace, SnapshotKind};
 
 /// A topic whose home this is.
@@ -70,10 +70,7 @@ impl Topic {
             return Err(UpdateError::KeysFull);
         }
         self.heard(turn);
-        let Draft { ts, key, data, binary } = &draft;
-        let (key, data, binary) = (key.clone(), data.clone(), binary.clone());
-        let message = Message { seq: self.base.seq + 1, ts: *ts, key, data, binary };
-        self.base.say(draft, &self.namespace, turn);
+        let message = self.base.say(draft, &self.namespace, turn);
         for variant in &mut self.variants {
             variant.collect(&message, &self.base, &self.namespace, turn);
         }

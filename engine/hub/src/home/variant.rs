@@ -13,7 +13,7 @@ use crate::id::Timestamp;
 use crate::limits::KEYS_MAX;
 use crate::message::Message;
 use crate::namespace::{Namespace, SnapshotKind};
-use crate::policy::{Overflow, Policy};
+use crate::policy::Policy;
 
 /// The stream, who hears it, and what waits for its tick.
 #[derive(Debug)]
@@ -122,13 +122,10 @@ impl Variant {
     }
 }
 
-/// What a subscription to a variant does with a backlog: an array replaces no array, as it holds
-/// other keys.
-pub(super) const fn policy_of(namespace: &Namespace, interval_ms: u32) -> Policy {
-    match namespace.policy {
-        Policy::LatestByKey if interval_ms > 0 => Policy::Lossless { overflow: Overflow::Gap },
-        policy => policy,
-    }
+/// What a backlog does where the subscriber asks for nothing.
+#[must_use]
+pub fn variant_policy(namespace: &Namespace, interval_ms: u32) -> Policy {
+    namespace.policy_for(interval_ms, None)
 }
 
 /// The tick of an interval's class that comes after `now`: ticks are multiples of the interval,

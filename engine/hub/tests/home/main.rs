@@ -1,0 +1,11 @@
+//! The truth about topics: numbers, what those who join are told, conflated variants, presence,
+//! silence, bounds; and the whole against a naive reference.
+
+mod attaching;
+mod bounds;
+mod desk;
+mod histories;
+mod model;
+mod notices;
+mod patterns;
+mod variants;
