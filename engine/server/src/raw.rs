@@ -1,10 +1,7 @@
 //! The plain way to use topics, one per connection: `/ws/<topic>` joins it, and what one sends goes
-//! to the others. A handler for a client protocol takes this one's place behind the same routes.
+//! to the others. No protocol: a message is bytes.
 
-use crate::route::{Route, RouteError, Routes};
-use corecast::{
-    Accept, CloseCode, Closed, Context, Handler, Message, PublishError, Reject, SendStatus, Upgrade,
-};
+use corecast::{CloseCode, Context, Message, PublishError, SendStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,12 +23,21 @@ impl Audience {
     pub(crate) fn joined(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// One has joined.
+    pub(crate) fn join(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One who had joined is gone.
+    pub(crate) fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
-/// One shard's handler.
+/// One shard's part.
 #[derive(Debug)]
 pub(crate) struct RawHandler {
-    routes: Routes,
     inbound: Inbound,
     audience: Audience,
 }
@@ -46,8 +52,8 @@ pub(crate) enum Peer {
 }
 
 impl RawHandler {
-    pub(crate) fn new(routes: Routes, inbound: Inbound, audience: Audience) -> Self {
-        Self { routes, inbound, audience }
+    pub(crate) fn new(inbound: Inbound, audience: Audience) -> Self {
+        Self { inbound, audience }
     }
 
     fn broadcast(&self, topic: &str, message: Message<'_>, context: &mut Context<'_>) {
@@ -68,34 +74,26 @@ impl RawHandler {
     }
 }
 
-impl Handler for RawHandler {
-    type Data = Peer;
-
-    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<Peer>, Reject> {
-        match self.routes.resolve(request.path()) {
-            Ok(Route::Echo) => Ok(Accept::new(Peer::Echo)),
-            Ok(Route::Topic(topic)) => {
-                Ok(Accept::new(Peer::Topic { topic: topic.into(), joined: false }))
-            }
-            Err(RouteError::Unknown) => Err(Reject::new(404, "topics are at /ws/<topic>")),
-            Err(RouteError::Encoding) => {
-                Err(Reject::new(400, "the path's percent-encoding is broken"))
-            }
-        }
-    }
-
-    fn on_open(&mut self, data: &mut Peer, context: &mut Context<'_>) {
+impl RawHandler {
+    /// See [`corecast::Handler::on_open`].
+    pub(crate) fn on_open(&self, data: &mut Peer, context: &mut Context<'_>) {
         let Peer::Topic { topic, joined } = data else { return };
         match context.subscribe(topic) {
             Ok(_) => {
                 *joined = true;
-                self.audience.0.fetch_add(1, Ordering::Relaxed);
+                self.audience.join();
             }
             Err(error) => context.close(CloseCode::POLICY_VIOLATION, &error.to_string()),
         }
     }
 
-    fn on_message(&mut self, data: &mut Peer, message: Message<'_>, context: &mut Context<'_>) {
+    /// See [`corecast::Handler::on_message`].
+    pub(crate) fn on_message(
+        &self,
+        data: &mut Peer,
+        message: Message<'_>,
+        context: &mut Context<'_>,
+    ) {
         match data {
             Peer::Topic { topic, .. } => self.broadcast(topic, message, context),
             // Where its own queue is full the engine closes the connection and says why.
@@ -105,16 +103,10 @@ impl Handler for RawHandler {
         }
     }
 
-    fn on_close(&mut self, data: Peer, closed: &Closed, context: &mut Context<'_>) {
+    /// See [`corecast::Handler::on_close`].
+    pub(crate) fn on_close(&self, data: &Peer) {
         if let Peer::Topic { joined: true, .. } = data {
-            self.audience.0.fetch_sub(1, Ordering::Relaxed);
+            self.audience.leave();
         }
-        tracing::debug!(
-            peer = %context.peer_addr(),
-            by = ?closed.by,
-            code = %closed.code,
-            reason = %closed.reason,
-            "connection closed"
-        );
     }
 }

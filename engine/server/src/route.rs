@@ -1,6 +1,7 @@
 //! Which path of the WebSocket port means what.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Where topics hang.
 const TOPICS: &str = "/ws/";
@@ -14,6 +15,8 @@ pub(crate) enum Route<'a> {
     Topic(Cow<'a, str>),
     /// To get each message back.
     Echo,
+    /// To speak the feed protocol.
+    Feed,
 }
 
 /// Why a path leads nowhere.
@@ -26,10 +29,12 @@ pub(crate) enum RouteError {
 }
 
 /// The paths that exist.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Routes {
     /// Whether `/echo` exists.
     pub(crate) echo: bool,
+    /// The path of the feed, where there is one.
+    pub(crate) feed: Option<Arc<str>>,
 }
 
 impl Routes {
@@ -42,6 +47,9 @@ impl Routes {
         if path == ECHO && self.echo {
             return Ok(Route::Echo);
         }
+        if self.feed.as_deref() == Some(path) {
+            return Ok(Route::Feed);
+        }
         let topic = path.strip_prefix(TOPICS).ok_or(RouteError::Unknown)?;
         percent_decoded(topic).map(Route::Topic).ok_or(RouteError::Encoding)
     }
@@ -53,7 +61,7 @@ impl Routes {
 }
 
 /// `%` and two hexadecimal digits become the byte they mean (RFC 3986 §2.1).
-fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn percent_decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }
@@ -105,9 +113,21 @@ mod tests {
     }
 
     #[test]
+    fn the_feed_is_where_it_was_put() {
+        let routes = Routes { feed: Some("/feed".into()), ..Routes::default() };
+        assert_eq!(routes.resolve("/feed"), Ok(Route::Feed));
+        assert_eq!(routes.resolve("/ws/feed"), topic("feed"));
+        for path in ["/feed/", "/feeds", "/echo"] {
+            assert_eq!(routes.resolve(path), Err(RouteError::Unknown), "{path}");
+        }
+        assert_eq!(Routes::default().resolve("/feed"), Err(RouteError::Unknown));
+    }
+
+    #[test]
     fn echo_exists_only_when_asked_for() {
-        assert_eq!(Routes { echo: true }.resolve("/echo"), Ok(Route::Echo));
-        assert_eq!(Routes { echo: true }.resolve("/echo/"), Err(RouteError::Unknown));
-        assert!(Routes { echo: true }.is_socket_path("/echo"));
+        let echo = Routes { echo: true, ..Routes::default() };
+        assert_eq!(echo.resolve("/echo"), Ok(Route::Echo));
+        assert_eq!(echo.resolve("/echo/"), Err(RouteError::Unknown));
+        assert!(echo.is_socket_path("/echo"));
     }
 }

@@ -3,8 +3,9 @@
 use super::common::{CommonArgs, ServingArgs};
 use super::exit::{Exit, Failure};
 use crate::config::env::Environment;
-use crate::config::reload::Settings;
+use crate::config::reload::{BuiltIn, Settings};
 use crate::config::{self, ServerConfig, diff, docs};
+use crate::namespaces;
 use crate::report;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ struct What {
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
 
-    /// Print the settings that a start would take, in TOML
+    /// Print the settings that `corecast serve` would take, in TOML
     #[arg(long)]
     print: bool,
 }
@@ -56,7 +57,8 @@ pub(crate) fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<(), Failure>
     if let Some(file) = &args.what.check {
         return check(file);
     }
-    let settings = Settings::read(common, &args.serving, &[])?;
+    let built_in = BuiltIn { policies: &[], namespaces: namespaces::serve };
+    let settings = Settings::read(common, &args.serving, built_in)?;
     let text = toml::to_string(settings.running())
         .map_err(|error| Failure::new(Exit::Config, format!("a setting is no TOML: {error}")))?;
     report::say(text.trim_end());

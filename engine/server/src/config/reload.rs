@@ -133,7 +133,12 @@ impl Settings {
 impl Source {
     fn read(&self) -> Result<Read, Failure> {
         let mut read = super::read(self.serving.config.as_deref(), &self.environment)?;
-        override_with_options(&mut read.config, &self.common, &self.serving, self.built_in.policies);
+        override_with_options(
+            &mut read.config,
+            &self.common,
+            &self.serving,
+            self.built_in.policies,
+        );
         (self.built_in.namespaces)(&mut read.config.engine.namespaces);
         Ok(read)
     }

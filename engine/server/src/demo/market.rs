@@ -7,6 +7,9 @@
 use super::arrivals::Arrivals;
 use super::random::Random;
 use super::symbols::{INSTRUMENTS, Instrument};
+use bytes::Bytes;
+use corecast_feed::binary::Quote;
+use corecast_feed::event::Body;
 use std::fmt::Write;
 
 /// Of all messages so many are trades, the rest quotes: as in the recording, books left out.
@@ -199,6 +202,28 @@ pub(crate) fn encode(tick: &Tick, ts: u64, out: &mut String) {
     };
 }
 
+/// The 40 bytes that a quote is for subscribers with the binary encoding; a trade has none.
+pub(crate) fn quote_bytes(tick: &Tick, ts: u64) -> Option<Bytes> {
+    let Kind::Quote { bid, bid_size, ask, ask_size } = tick.kind else { return None };
+    let size = |size: f64| (size * 10_f64.powi(-i32::from(SIZE_EXPONENT))).round() as i64;
+    let (bid_size, ask_size) = (size(bid_size), size(ask_size));
+    let venue_time = i64::try_from(ts).unwrap_or(i64::MAX);
+    let quote = Quote { bid, bid_size, ask, ask_size, venue_time };
+    Some(Bytes::copy_from_slice(&quote.to_bytes()))
+}
+
+/// What the bytes of a topic mean; only those of one symbol's quotes are such.
+pub(crate) fn body(topic: &str) -> Option<Body<'static>> {
+    let symbol = topic.strip_prefix("quote.")?;
+    let symbol = symbol.split_once('@').map_or(symbol, |(symbol, _interval)| symbol);
+    let instrument = INSTRUMENTS.iter().find(|instrument| instrument.symbol == symbol)?;
+    let price_exponent = -i8::try_from(instrument.decimals).ok()?;
+    Some(Body { layout: "quote".into(), price_exponent, size_exponent: SIZE_EXPONENT })
+}
+
+/// Sizes have four digits behind the point, in JSON as in bytes.
+const SIZE_EXPONENT: i8 = -4;
+
 /// A price in ticks, written exactly.
 struct Price {
     ticks: i64,
@@ -309,6 +334,20 @@ mod tests {
         );
         let parsed: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(parsed["price"], 0.600_03);
+    }
+
+    #[test]
+    fn a_quote_is_40_bytes_that_mean_the_same() {
+        let quote = Kind::Quote { bid: 617_001, bid_size: 1.5, ask: 617_009, ask_size: 0.250_04 };
+        let bytes = quote_bytes(&Tick { instrument: 0, kind: quote }, 17).expect("a quote");
+        let found = Quote::from_bytes(&bytes).expect("40 bytes");
+        assert_eq!((found.bid, found.ask, found.venue_time), (617_001, 617_009, 17));
+        assert_eq!((found.bid_size, found.ask_size), (15_000, 2_500));
+        let told = body("quote.BTCUSD@100ms").expect("a layout");
+        assert_eq!((told.price_exponent, told.size_exponent), (-1, -4));
+        assert!(body("market.all").is_none() && body("quote.NOPE").is_none());
+        let trade = Kind::Trade { price: 1, size: 1.0, buy: true };
+        assert_eq!(quote_bytes(&Tick { instrument: 0, kind: trade }, 17), None);
     }
 
     #[test]

@@ -9,14 +9,18 @@ mod symbols;
 use crate::cli::common::{CommonArgs, ServingArgs};
 use crate::cli::exit::Failure;
 use crate::clock;
-use crate::config::reload::Settings;
+use crate::config::reload::{BuiltIn, Settings};
 use crate::control::Control;
-use crate::raw::{Audience, Inbound, RawHandler};
+use crate::door::Door;
+use crate::feed::Bodies;
+use crate::gateways::Gateways;
+use crate::namespaces;
+use crate::raw::{Audience, Inbound};
 use crate::replay::pace::wait_until;
 use crate::report::{self, Ticker};
-use crate::route::Routes;
+use bytes::Bytes;
 use clap::Args;
-use corecast::{Engine, Frame, Policy, PublishError, Publisher};
+use corecast::{Engine, Policy, PublishError, Publisher, Update};
 use market::{Kind, Market};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,16 +69,21 @@ pub(crate) struct DemoArgs {
 ///
 /// When the engine does not start, or a shard panics.
 pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
-    let settings = Settings::read(common, &args.serving, &POLICIES)?;
-    let routes = Routes::default();
-    let builder = Engine::builder()
-        .config(settings.engine())
-        .socket_path(move |path| routes.is_socket_path(path));
-    let engine = page::add(builder)?
-        .spawn(move |_| RawHandler::new(routes, Inbound::Refuse, Audience::default()))?;
+    let built_in = BuiltIn { policies: &POLICIES, namespaces: namespaces::market };
+    let settings = Settings::read(common, &args.serving, built_in)?;
+    let door = Door {
+        echo: false,
+        inbound: Inbound::Refuse,
+        audience: Audience::default(),
+        bodies: Bodies::new(market::body),
+    };
+    let engine = door.open(&settings, page::add)?;
     let engine = Arc::new(engine);
+    let config = settings.running().clone();
     let control = Control::start(Arc::clone(&engine), settings)?;
+    let gateways = Gateways::start(&control, &config, engine.publisher())?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
+    gateways.tell();
 
     let published = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -82,6 +91,7 @@ pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
         let (publisher, published, control) = (engine.publisher(), &published, &control);
         scope.spawn(move || run_market(market, &publisher, published, control));
         tell(&engine, published, control);
+        gateways.end(control);
         engine.shutdown_blocking(args.serving.drain)
     })?;
     Ok(())
@@ -119,16 +129,19 @@ fn run_market(mut market: Market, publisher: &Publisher, published: &AtomicU64, 
             tracing::warn!(%lag, "the machine does not keep up: the market goes on from now");
         }
         text.clear();
-        market::encode(&tick, clock::wall_ns(), &mut text);
-        let frame = Frame::text(&text);
+        let wall_ns = clock::wall_ns();
+        market::encode(&tick, wall_ns, &mut text);
+        let data = Bytes::copy_from_slice(text.as_bytes());
         let symbol = symbols::INSTRUMENTS[tick.instrument].symbol;
         let topic = match tick.kind {
             Kind::Quote { .. } => format!("quote.{symbol}"),
             Kind::Trade { .. } => format!("trade.{symbol}"),
         };
-        let sent = publish(publisher, || publisher.publish(&topic, &frame)).and_then(|()| {
-            publish(publisher, || publisher.publish_key(ALL, topic.as_bytes(), &frame))
-        });
+        let binary = market::quote_bytes(&tick, wall_ns);
+        let key = Some(Bytes::copy_from_slice(topic.as_bytes()));
+        let all = Update { key, ..Update::new(ALL, data.clone()) };
+        let one = Update { binary, ..Update::new(topic, data) };
+        let sent = publish(publisher, one).and_then(|()| publish(publisher, all));
         if let Err(error) = sent {
             // The engine has ended; who waits for it says why.
             tracing::debug!(%error, "the market ends");
@@ -143,12 +156,9 @@ fn due(started: Instant, at_seconds: f64) -> Instant {
 }
 
 /// Publishes, and waits for room as often as there is none.
-fn publish(
-    publisher: &Publisher,
-    attempt: impl Fn() -> Result<(), PublishError>,
-) -> Result<(), PublishError> {
+fn publish(publisher: &Publisher, update: Update) -> Result<(), PublishError> {
     loop {
-        match attempt() {
+        match publisher.update(update.clone()) {
             Err(PublishError::Full) => publisher.wait_room(),
             other => return other,
         }

@@ -2,13 +2,15 @@
 
 use crate::cli::common::{CommonArgs, ServingArgs};
 use crate::cli::exit::Failure;
-use crate::config::reload::Settings;
+use crate::config::reload::{BuiltIn, Settings};
 use crate::control::Control;
-use crate::raw::{Audience, Inbound, RawHandler};
+use crate::door::Door;
+use crate::feed::Bodies;
+use crate::gateways::Gateways;
+use crate::namespaces;
+use crate::raw::{Audience, Inbound};
 use crate::report;
-use crate::route::Routes;
 use clap::Args;
-use corecast::Engine;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,18 +43,30 @@ pub(crate) struct ServeArgs {
 ///
 /// When the engine does not start, or a shard panics.
 pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> {
-    let settings = Settings::read(common, &args.serving, &[])?;
-    let routes = Routes { echo: args.echo };
-    let audience = Audience::default();
-    let engine = Engine::builder()
-        .config(settings.engine())
-        .socket_path(move |path| routes.is_socket_path(path))
-        .spawn(move |_| RawHandler::new(routes, Inbound::Broadcast, audience.clone()))?;
+    let built_in = BuiltIn { policies: &[], namespaces: namespaces::serve };
+    let settings = Settings::read(common, &args.serving, built_in)?;
+    if namespaces::are_built_in(&settings.running().engine.namespaces) {
+        tracing::info!(
+            "no [[namespaces]] are configured: clients of the feed subscribe to any topic, with its \
+             last message as snapshot and 100 messages of history; the server alone publishes"
+        );
+    }
+    let door = Door {
+        echo: args.echo,
+        inbound: Inbound::Broadcast,
+        audience: Audience::default(),
+        bodies: Bodies::default(),
+    };
+    let engine = door.open(&settings, Ok::<_, Failure>)?;
     let engine = Arc::new(engine);
+    let config = settings.running().clone();
     let control = Control::start(Arc::clone(&engine), settings)?;
+    let gateways = Gateways::start(&control, &config, engine.publisher())?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
+    gateways.tell();
     while !control.is_stopping() {
         control.wait(Duration::from_secs(60));
     }
+    gateways.end(&control);
     Ok(engine.shutdown_blocking(args.serving.drain)?)
 }

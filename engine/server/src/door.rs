@@ -1,0 +1,52 @@
+//! How the commands that serve start their engine: one handler for all paths, one codec.
+
+use crate::config::reload::Settings;
+use crate::feed::{Bodies, FeedCodec, FeedHandler, FeedSettings};
+use crate::handler::ServerHandler;
+use crate::raw::{Audience, Inbound, RawHandler};
+use crate::route::Routes;
+use corecast::{Builder, Engine, StartError};
+
+/// Which paths an engine of this program has, and what becomes of those who come.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// Whether `/echo` exists.
+    pub(crate) echo: bool,
+    /// What becomes of bytes that clients send at `/ws/<topic>`.
+    pub(crate) inbound: Inbound,
+    /// Counts who has joined a topic.
+    pub(crate) audience: Audience,
+    /// Layouts of binary payloads.
+    pub(crate) bodies: Bodies,
+}
+
+impl Door {
+    /// Starts an engine, its pages being those that `pages` adds.
+    ///
+    /// # Errors
+    ///
+    /// When a page is none, or the engine does not start.
+    pub(crate) fn open<E: From<StartError>>(
+        self,
+        settings: &Settings,
+        pages: impl FnOnce(Builder) -> Result<Builder, E>,
+    ) -> Result<Engine, E> {
+        let Self { echo, inbound, audience, bodies } = self;
+        let (config, shared) = (settings.engine(), settings.feed());
+        let feed = &settings.running().feed;
+        let routes = Routes { echo, feed: feed.enabled.then(|| feed.path.as_str().into()) };
+        let codec = FeedCodec::new(bodies);
+        let sessions = FeedSettings::new(feed, &config, codec.clone(), audience.clone());
+        let known = routes.clone();
+        let builder = Engine::builder()
+            .config(config)
+            .codec(codec)
+            .socket_path(move |path| known.is_socket_path(path));
+        let engine = pages(builder)?.spawn(move |_| {
+            let raw = RawHandler::new(inbound, audience.clone());
+            let feed = FeedHandler::new(shared.clone(), sessions.clone());
+            ServerHandler::new(routes.clone(), raw, feed)
+        });
+        Ok(engine?)
+    }
+}

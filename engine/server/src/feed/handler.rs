@@ -1,0 +1,81 @@
+//! One shard's part of the feed.
+
+use super::beat::Beat;
+use super::session::Session;
+use super::settings::FeedSettings;
+use super::upgrade::{Accepted, accept};
+use crate::config::feed::FeedConfig;
+use crate::config::shared::{Cache, Shared};
+use corecast::{Context, Event, Message, Reject, TimerContext, Upgrade};
+use std::time::Duration;
+
+/// How soon a heartbeat that is switched on at run time begins.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Serves the connections of one shard.
+#[derive(Debug)]
+pub(crate) struct FeedHandler {
+    shared: Shared<FeedConfig>,
+    cache: Cache<FeedConfig>,
+    settings: FeedSettings,
+    beat: Beat,
+}
+
+impl FeedHandler {
+    /// `settings` were made of what `shared` was at the start.
+    pub(crate) fn new(shared: Shared<FeedConfig>, settings: FeedSettings) -> Self {
+        let cache = shared.cache();
+        Self { shared, cache, settings, beat: Beat::default() }
+    }
+
+    /// See [`corecast::Handler::on_upgrade`].
+    pub(crate) fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accepted, Reject> {
+        accept(request, self.settings().made_of.identity)
+    }
+
+    /// See [`corecast::Handler::on_open`].
+    pub(crate) fn on_open(&mut self, session: &mut Session, context: &mut Context<'_>) {
+        session.open(self.settings(), context);
+    }
+
+    /// See [`corecast::Handler::on_message`].
+    pub(crate) fn on_message(
+        &mut self,
+        session: &mut Session,
+        message: Message<'_>,
+        context: &mut Context<'_>,
+    ) {
+        session.message(message, self.settings(), context);
+    }
+
+    /// See [`corecast::Handler::on_event`].
+    pub(crate) fn on_event(
+        &mut self,
+        session: &mut Session,
+        event: Event,
+        context: &mut Context<'_>,
+    ) {
+        session.event(event, self.settings(), context);
+    }
+
+    /// See [`corecast::Handler::on_close`].
+    pub(crate) fn on_close(&mut self, session: Session) {
+        session.close(&self.settings);
+    }
+
+    /// See [`corecast::Handler::on_timer`].
+    pub(crate) fn on_timer(&mut self, context: &mut TimerContext<'_>) -> Option<Duration> {
+        let Some(each) = self.settings().beat() else { return Some(LOOK_AGAIN) };
+        self.beat.strike(context);
+        Some(each)
+    }
+
+    /// The settings of now.
+    fn settings(&mut self) -> &FeedSettings {
+        let config = self.shared.current(&mut self.cache);
+        if *config != self.settings.made_of {
+            self.settings = self.settings.clone().renewed(config);
+        }
+        &self.settings
+    }
+}
