@@ -15,8 +15,8 @@ impl Hub {
     /// A peer that took no byte for `stall_max` is closed. A frame that waited longer than
     /// `age_max` is treated as its policy says: `lossless`, `close` and frames sent to this
     /// connection alone close it, `lossless:gap` discards the topic's backlog and declares the
-    /// gap, `lossless:snapshot` discards it and pauses, `drop_oldest` discards the frame; `latest` and `latest_by_key` keep it, since it is
-    /// still the newest. A connection that is closing already is left to its close deadline.
+    /// gap, `lossless:snapshot` discards it and pauses, `drop_oldest` discards the frame;
+    /// `latest` and `latest_by_key` keep it, since it is still the newest. A connection that is closing already is left to its close deadline.
     ///
     /// Returns the reason when this call closed the connection, which is also counted and
     /// listed ([`take_slow`](Self::take_slow)).
@@ -77,7 +77,7 @@ impl Hub {
         if aged.kind == Kind::LosslessSnapshot {
             let newest = outbox.newest_number(subscriber.pending());
             if let Some(lost_to) = newest {
-                let pause = Pause { conn, topic, reason, lost_to };
+                let pause = Pause { conn, topic, reason, lost_from: lost_to, lost_to };
                 ledger.totals.dropped += pause.begin(subscriber, outbox, &mut slot.paused, ledger);
                 return;
             }

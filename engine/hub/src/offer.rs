@@ -21,6 +21,7 @@ pub(crate) struct Offer<'a> {
     pub(crate) topic: TopicId,
     /// The number, or [`UNNUMBERED`].
     pub(crate) seq: u64,
+    pub(crate) is_snapshot: bool,
     pub(crate) key: u64,
     pub(crate) queued_ms: u32,
 }
@@ -36,6 +37,7 @@ impl Offer<'_> {
             back,
             queued_ms: self.queued_ms,
             kind,
+            is_snapshot: self.is_snapshot,
         }
     }
 }
@@ -188,7 +190,9 @@ impl Target<'_> {
         }
         let reason = self.outbox.crossed(self.bytes, self.ledger);
         let (subscriber, outbox) = (&mut *self.subscriber, &mut *self.outbox);
-        let pause = Pause { conn: self.conn, topic: offer.topic, reason, lost_to: offer.seq };
+        let (conn, topic, lost_to) = (self.conn, offer.topic, offer.seq);
+        let lost_from = offer.seq + u64::from(offer.is_snapshot);
+        let pause = Pause { conn, topic, reason, lost_from, lost_to };
         self.report.dropped += pause.begin(subscriber, outbox, self.paused, self.ledger);
     }
 

@@ -30,6 +30,8 @@ pub struct Publication<'a> {
     /// The frame's number within the stream, rising. Gaps are declared in these numbers. 0: a
     /// notice, which has none; its loss is counted and not told.
     pub seq: u64,
+    /// Whether it is a snapshot: no message itself, it stands for all up to its number.
+    pub is_snapshot: bool,
     /// The frame, in each encoding that is wanted. Who wants another is passed over.
     pub frames: &'a SharedFrames,
     /// What `latest_by_key` conflates by; none is the same as an empty one.
@@ -43,8 +45,8 @@ impl<'a> Publication<'a> {
     #[must_use]
     pub const fn raw(topic: &'a str, seq: u64, frames: &'a SharedFrames) -> Self {
         let Stream { sid, payload, home, interval_ms, .. } = Stream::raw(topic);
-        let (key, except) = (None, None);
-        Self { topic, sid, payload, home, interval_ms, seq, frames, key, except }
+        let (is_snapshot, key, except) = (false, None, None);
+        Self { topic, sid, payload, home, interval_ms, seq, is_snapshot, frames, key, except }
     }
 
     /// The stream as it was before this message.
@@ -87,9 +89,11 @@ impl Hub {
             Some((frame, frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32))
         });
         let stream = StreamRef { name: &topic.name, sid: topic.sid, payload: topic.payload };
-        let seq = if publication.seq == 0 { UNNUMBERED } else { publication.seq };
+        let is_snapshot = publication.is_snapshot;
+        let is_notice = publication.seq == 0 && !is_snapshot;
+        let seq = if is_notice { UNNUMBERED } else { publication.seq };
         let queued_ms = ledger.now.wrapping_millis();
-        let offer = Offer { stream, topic: id, seq, key, queued_ms };
+        let offer = Offer { stream, topic: id, seq, is_snapshot, key, queued_ms };
         let mut offered = 0;
         for subscriber in &mut topic.subscribers {
             let Some((frame, bytes)) = frames[subscriber.encoding as usize] else { continue };

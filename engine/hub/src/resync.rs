@@ -135,13 +135,15 @@ impl Hub {
         let mut report = Report::default();
         let first = catch_up.covered() + u64::from(catch_up.snapshot.is_none());
         let missed = catch_up.missed.iter().cloned();
+        let mut is_snapshot = catch_up.snapshot.is_some();
         for (frame, seq) in catch_up.snapshot.into_iter().chain(missed).zip(first..) {
             let keyed = topic.subscribers[position as usize].policy == Policy::LatestByKey;
             // Not to be conflated with anything: it has the values of many keys.
             let key = if keyed { topic.fresh_key() } else { 0 };
             let (stream, subscriber) = topic.at(position);
             let queued_ms = ledger.now.wrapping_millis();
-            let offer = Offer { stream, topic: id, seq, key, queued_ms };
+            let offer = Offer { stream, topic: id, seq, is_snapshot, key, queued_ms };
+            is_snapshot = false;
             let frame = &SharedFrame::new(frame, ledger.now);
             let bytes = frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32;
             let report = &mut report;
@@ -245,6 +247,8 @@ pub(crate) struct Pause {
     pub(crate) conn: ConnId,
     pub(crate) topic: TopicId,
     pub(crate) reason: SlowReason,
+    /// The first number lost, where nothing waits.
+    pub(crate) lost_from: u64,
     /// The last number lost.
     pub(crate) lost_to: u64,
 }
@@ -259,10 +263,10 @@ impl Pause {
         list: &mut Option<Box<PausedList>>,
         ledger: &mut Ledger,
     ) -> u64 {
-        let Self { conn, topic, reason, lost_to } = self;
+        let Self { conn, topic, reason, lost_from, lost_to } = self;
         let lost = outbox.discard_chain(subscriber.pending(), ledger);
         outbox.trim(ledger);
-        let lost_from = lost.range.map_or(lost_to, |(from, _)| from);
+        let lost_from = lost.range.map_or(lost_from, |(from, _)| from);
         subscriber.pause(lost_to);
         let list = &mut list.get_or_insert_default().0;
         list.push(Paused { topic, reason, lost_from, listed: false });

@@ -119,6 +119,7 @@ impl<T: Ticket> Node<T> {
                 interval_ms: emission.interval_ms,
                 payload: emission.payload,
                 seq: emission.seq,
+                is_snapshot: emission.kind == EmissionKind::Snapshot,
                 frames: &frames,
                 key: emission.key.as_deref(),
                 except: except.filter(|_| own).map(|address| address.conn),

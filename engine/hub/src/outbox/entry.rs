@@ -21,14 +21,20 @@ pub(crate) struct Entry {
     pub(crate) queued_ms: u32,
     /// What may happen to it.
     pub(crate) kind: Kind,
+    /// It is a snapshot: no message itself, it stands for all up to its number.
+    pub(crate) is_snapshot: bool,
 }
 
 /// What stands for the sequence number of a frame that has none: its loss is in no gap.
 pub(crate) const UNNUMBERED: u64 = u64::MAX;
 
 impl Entry {
-    /// The numbers that are lost with it.
+    /// The numbers that are lost with it. Of a snapshot whose subscription will get another one
+    /// none is lost, but what is lost with it comes behind its number.
     pub(crate) fn range(&self) -> Option<(u64, u64)> {
+        if self.is_snapshot && self.kind == Kind::LosslessSnapshot {
+            return Some((self.detail + 1, self.detail));
+        }
         let more = if self.kind == Kind::Gap { u64::from(self.queued_ms) } else { 0 };
         (self.detail != UNNUMBERED).then(|| (self.detail, self.detail.saturating_add(more)))
     }
@@ -41,6 +47,7 @@ impl Entry {
         back: 0,
         queued_ms: 0,
         kind: Kind::Direct,
+        is_snapshot: false,
     };
 }
 

@@ -89,7 +89,11 @@ impl Client {
                 let last = self.memory.remove(&name);
                 let last = if resumed { last.expect("it asked to resume") } else { seq };
                 assert!(last <= seq, "resumed at {last}, beyond {seq}");
-                self.views.insert(name, View { last, fresh: !resumed, ..View::default() });
+                // What a pattern has brought already goes on: losses that it told of hold.
+                let before = self.views.remove(&name).unwrap_or_default();
+                let View { told_to, own, .. } = before;
+                let view = View { last, fresh: !resumed, told_to, own, ..View::default() };
+                self.views.insert(name, view);
             }
             "announced" => {
                 let view = View { last: number(2), fresh: true, ..View::default() };
