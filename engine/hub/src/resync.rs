@@ -165,7 +165,9 @@ impl Hub {
         let Some(entry) = forget_paused(paused, id, outbox) else { return };
         subscriber.resume();
         if told && !outbox.close_queued() {
-            let Paused { lost_from: from, reason, .. } = entry;
+            let Paused { lost_from, reason, .. } = entry;
+            // Where only a snapshot was lost, it is what the range names.
+            let from = lost_from.min(to);
             let encoding = subscriber.encoding;
             outbox.tell_gap(conn, Notice { stream, from, to, reason, encoding }, ledger);
         }
