@@ -23,6 +23,7 @@ mod replay;
 mod report;
 mod route;
 mod serve;
+mod subscribe;
 
 use std::process::ExitCode;
 

@@ -66,7 +66,7 @@ impl Ticker {
 }
 
 /// Nanoseconds with a unit that fits: `840 ns`, `69 µs`, `1.95 ms`, `2.10 s`; a dash for none.
-struct Latency(u64);
+pub(crate) struct Latency(pub(crate) u64);
 
 impl fmt::Display for Latency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

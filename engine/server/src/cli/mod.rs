@@ -6,7 +6,7 @@ pub(crate) mod exit;
 pub(crate) mod logs;
 pub(crate) mod values;
 
-use crate::{demo, doctor, publish, replay, serve};
+use crate::{demo, doctor, publish, replay, serve, subscribe};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use common::CommonArgs;
@@ -22,6 +22,7 @@ Examples:
   corecast replay ticks.gz --speed 10               recorded messages, ten times as fast
   corecast serve --listen 0.0.0.0:9001              topics for clients to publish and subscribe
   corecast publish chat.lobby --as text hello       a message to a topic of a running server
+  corecast subscribe 'trade.*' --stats              what a running server sends
   corecast doctor                                   is this machine set up well?
   corecast config --docs                            every key of the configuration file
   corecast completions bash > /etc/bash_completion.d/corecast")]
@@ -40,6 +41,7 @@ enum Command {
     Replay(replay::ReplayArgs),
     Serve(serve::ServeArgs),
     Publish(publish::PublishArgs),
+    Subscribe(subscribe::SubscribeArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
     /// Print a completion script for a shell
@@ -72,6 +74,7 @@ fn dispatch(common: &CommonArgs, command: &Command) -> Result<(), Failure> {
         Command::Replay(args) => replay::run(common, args),
         Command::Serve(args) => serve::run(common, args),
         Command::Publish(args) => publish::run(args),
+        Command::Subscribe(args) => subscribe::run(args),
         Command::Doctor(args) => doctor::run(common, args),
         Command::Config(args) => config::run(common, args),
         Command::Completions { shell } => {
@@ -103,6 +106,7 @@ Examples:
   corecast replay ticks.gz --speed 10               recorded messages, ten times as fast
   corecast serve --listen 0.0.0.0:9001              topics for clients to publish and subscribe
   corecast publish chat.lobby --as text hello       a message to a topic of a running server
+  corecast subscribe 'trade.*' --stats              what a running server sends
   corecast doctor                                   is this machine set up well?
   corecast config --docs                            every key of the configuration file
   corecast completions bash > /etc/bash_completion.d/corecast

@@ -14,7 +14,11 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 #[derive(Debug)]
 pub(super) enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, SocketFile),
+    Unix {
+        listener: UnixListener,
+        /// Only for its end.
+        _file: SocketFile,
+    },
 }
 
 /// Who has connected.
@@ -58,14 +62,14 @@ impl Listener {
         let file = SocketFile::made(path).map_err(|error| failed(&error))?;
         fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))
             .map_err(|error| failed(&error))?;
-        Ok(Self::Unix(listener, file))
+        Ok(Self::Unix { listener, _file: file })
     }
 
     /// The address, of TCP.
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok(),
-            Self::Unix(..) => None,
+            Self::Unix { .. } => None,
         }
     }
 
@@ -78,7 +82,7 @@ impl Listener {
                     let _ = stream.set_nodelay(true);
                     Peer::Tcp(stream, address)
                 }),
-                Self::Unix(listener, _) => {
+                Self::Unix { listener, .. } => {
                     listener.accept().await.map(|(stream, _)| Peer::Unix(stream))
                 }
             };
