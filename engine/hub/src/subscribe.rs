@@ -162,6 +162,12 @@ impl Hub {
         self.detach(conn, topic)
     }
 
+    /// Whether a connection is subscribed to a stream.
+    #[must_use]
+    pub fn is_subscribed(&self, conn: ConnId, name: &str) -> bool {
+        self.subscription(conn, name).is_some()
+    }
+
     /// Subscriptions of a connection, 0 when it is gone.
     #[must_use]
     pub fn subscriptions(&self, conn: ConnId) -> usize {
@@ -246,10 +252,11 @@ impl Hub {
             self.resume(conn, id, position, catch_up);
             return;
         }
-        if subscriber.policy == Policy::Latest && !catch_up.is_empty() {
-            // The older value goes, but the new one stays behind what was queued meanwhile.
-            let older = slot.outbox.discard(subscriber.pending(), &mut self.ledger);
-            self.ledger.totals.conflated += older;
+        if catch_up.snapshot.is_some() {
+            // It stands for all that waits. Newer values must not take a place ahead of it.
+            let older = slot.outbox.discard_chain(subscriber.pending(), &mut self.ledger);
+            slot.outbox.trim(&mut self.ledger);
+            self.ledger.totals.conflated += older.frames;
             subscriber.set_pending(Ring::NOWHERE);
             slot.outbox.check_holes(conn, &mut self.ledger);
         }

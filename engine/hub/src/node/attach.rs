@@ -45,7 +45,9 @@ impl<T: Ticket> Node<T> {
             };
             self.remember_joins(conn, &requests);
             if home == self.shard {
-                results.extend(self.attach_here(requests, ticket, None, turn).0);
+                let mut here = self.attach_here(requests, ticket, None, turn).0;
+                leave_out_what_came(conn, &mut here, turn);
+                results.extend(here);
             } else {
                 let from = Address { shard: self.shard, conn };
                 let purpose = Purpose::Subscribe { token };
@@ -127,13 +129,14 @@ impl<T: Ticket> Node<T> {
 
     /// A home has answered.
     pub(super) fn attached<M: Mesh<T>>(&mut self, attached: Attached<T>, turn: &mut Turn<'_, M>) {
-        let Attached { to, purpose, said, results, _ticket } = attached;
+        let Attached { to, purpose, said, mut results, _ticket } = attached;
         if let Some(said) = said {
             self.deliver(&said, turn);
         }
         match purpose {
             Purpose::Subscribe { token } => {
                 if turn.hub.is_connected(to) {
+                    leave_out_what_came(to, &mut results, turn);
                     turn.events.push((to, Event::Attached { token, results }));
                 }
             }
@@ -194,6 +197,17 @@ impl<T: Ticket> Node<T> {
                     peer.joined.push(request.topic.clone());
                 }
             }
+        }
+    }
+}
+
+/// Who has a stream already, by a pattern or by name, has all up to the answer, or was told what
+/// it lost: it does not go on from an older place, and nothing comes again.
+fn leave_out_what_came<M>(conn: ConnId, results: &mut [AttachResult], turn: &Turn<'_, M>) {
+    for attachment in results.iter_mut().filter_map(|result| result.result.as_mut().ok()) {
+        if attachment.resumed && turn.hub.is_subscribed(conn, &attachment.name) {
+            attachment.resumed = false;
+            attachment.missed.clear();
         }
     }
 }

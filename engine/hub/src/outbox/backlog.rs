@@ -194,14 +194,16 @@ impl Outbox {
     }
 
     /// Parts what waits from its subscription: it will be sent, but nothing replaces it.
-    /// Gap notices are discarded: who leaves a topic misses nothing of it.
+    /// A gap notice stays only where something waits behind it: who leaves a topic misses nothing
+    /// that comes later.
     pub(crate) fn detach_chain(&mut self, pending: u64, ledger: &mut Ledger) {
-        let mut next = Some(pending);
+        let (mut next, mut behind) = (Some(pending), false);
         while let Some(index) = next {
             let Some(entry) = self.ring.get(index) else { break };
             next = (entry.back != 0).then(|| index - u64::from(entry.back));
             let Some(mut entry) = self.remove(index, ledger) else { break };
-            if entry.kind != Kind::Gap {
+            if entry.kind != Kind::Gap || behind {
+                behind = true;
                 entry.topic = TopicId::NONE;
                 self.count_in(entry.kind, bytes_of(&entry), ledger);
                 self.ring.fill(index, entry);
