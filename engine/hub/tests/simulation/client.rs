@@ -126,8 +126,9 @@ impl Client {
 impl View {
     fn gap(&mut self, from: u64, to: u64) {
         assert!(from <= to, "a gap from {from} to {to}");
-        // Of what was announced and has not come it may lose a part.
-        assert!(self.fresh || from > self.last, "a gap from {from} after {}", self.last);
+        // Of what was announced and has not come it may lose a part; and where the repetition that
+        // a snapshot begins is lost, too, the gap begins with the repetition.
+        assert!(self.fresh || to > self.last, "a gap up to {to} after {}", self.last);
         self.told_to = self.told_to.max(to);
         self.count = None;
     }
