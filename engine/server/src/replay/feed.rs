@@ -1,13 +1,15 @@
-//! Publishes the merged messages when they are due.
+//! Publishes the merged messages when they are due, and each book's snapshots between them.
 
-use super::merge::Merge;
+use super::book::Keeper;
+use super::merge::{Merge, Record};
 use super::pace::{Schedule, Speed, wait_until};
 use super::progress::Progress;
 use super::source::{OnBadLine, SourceError, Spec};
 use super::topic::Topics;
 use crate::clock;
 use crate::control::Control;
-use corecast::{Frame, PublishError, Publisher};
+use corecast::{PublishError, Publisher, Update, UpdateKind};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// What is fed, how, and whereto.
@@ -17,6 +19,8 @@ pub(crate) struct Feed<'a> {
     pub(crate) on_bad: OnBadLine,
     pub(crate) speed: Speed,
     pub(crate) looped: bool,
+    /// Messages of a book from one snapshot to the next; 0: only where the recording has one.
+    pub(crate) snapshot_every: u32,
     pub(crate) publisher: Publisher,
     pub(crate) control: &'a Control,
 }
@@ -32,8 +36,12 @@ pub(crate) struct Fed {
     pub(crate) lag_max: Duration,
     /// The part of the recording that was replayed, in recording time; of the last round.
     pub(crate) recorded: Duration,
+    /// Snapshots of books that were published.
+    pub(crate) snapshots: u64,
     /// Whether a signal, or the engine's end, cut it short.
     pub(crate) interrupted: bool,
+    /// The topic of a message that the engine refused, and why.
+    pub(crate) refused: Option<(String, PublishError)>,
     /// What was wrong with a file.
     pub(crate) error: Option<SourceError>,
 }
@@ -42,6 +50,8 @@ pub(crate) struct Fed {
 enum Round {
     Whole,
     Interrupted,
+    /// The engine does not take a message of this topic.
+    Refused(String, PublishError),
 }
 
 impl Feed<'_> {
@@ -66,6 +76,7 @@ impl Feed<'_> {
                 }
                 Ok(Round::Whole) => {}
                 Ok(Round::Interrupted) => fed.interrupted = true,
+                Ok(Round::Refused(topic, error)) => fed.refused = Some((topic, error)),
                 Err(error) => fed.error = Some(error),
             }
             fed.topics = topics;
@@ -81,6 +92,8 @@ impl Feed<'_> {
     ) -> Result<Round, SourceError> {
         let mut first_ns = None;
         let mut schedule = None;
+        // Of this round: in the next one the recording's numbers begin again.
+        let mut books: HashMap<usize, Keeper> = HashMap::new();
         while let Some(record) = merge.next()? {
             let first_ns = *first_ns.get_or_insert(record.position_ns);
             fed.recorded = Duration::from_nanos(record.position_ns - first_ns);
@@ -95,8 +108,18 @@ impl Feed<'_> {
                     progress.late(lag);
                 }
             }
-            if self.control.is_stopping() || !self.publish(record.topic_name, record.payload) {
+            if self.control.is_stopping() {
                 return Ok(Round::Interrupted);
+            }
+            let message = Update::new(record.topic_name, record.payload.to_owned());
+            match self.publish(&message) {
+                Ok(()) => {}
+                Err(PublishError::Stopped) => return Ok(Round::Interrupted),
+                Err(error) => return Ok(Round::Refused(record.topic_name.to_owned(), error)),
+            }
+            if is_book(record.topic_name) {
+                let book = books.entry(record.topic).or_default();
+                fed.snapshots += u64::from(self.snapshot_after(&record, book));
             }
             let topic = record.topic;
             merge.topics_mut().count(topic);
@@ -105,18 +128,36 @@ impl Feed<'_> {
         Ok(Round::Whole)
     }
 
-    /// Publishes, waiting for room as often as there is none. False when the engine has ended.
-    fn publish(&self, topic: &str, payload: &str) -> bool {
-        let frame = Frame::text(payload);
+    /// Publishes the book where it should follow the message; true when it did.
+    fn snapshot_after(&self, record: &Record<'_>, book: &mut Keeper) -> bool {
+        let topic = record.topic_name;
+        let snapshot = match book.take(record.payload, self.snapshot_every) {
+            Ok(due) => book.snapshot().filter(|_| due),
+            Err(lost) => {
+                tracing::warn!(topic, "no snapshots until the next whole book: {lost}");
+                None
+            }
+        };
+        let Some(snapshot) = snapshot else { return false };
+        let update = Update { kind: UpdateKind::Snapshot, ..Update::new(topic, snapshot) };
+        let published = self.publish(&update);
+        if let Err(error) = &published {
+            tracing::warn!(topic, "a snapshot of {} bytes is refused: {error}", update.data.len());
+        }
+        published.is_ok()
+    }
+
+    /// Publishes, waiting for room as often as there is none.
+    fn publish(&self, update: &Update) -> Result<(), PublishError> {
         loop {
-            match self.publisher.publish(topic, &frame) {
-                Ok(()) => return true,
+            match self.publisher.update(update.clone()) {
                 Err(PublishError::Full) => self.publisher.wait_room(),
-                Err(error) => {
-                    tracing::debug!(%error, topic, "the replay ends");
-                    return false;
-                }
+                done => return done,
             }
         }
     }
+}
+
+fn is_book(topic: &str) -> bool {
+    topic.starts_with("book.")
 }

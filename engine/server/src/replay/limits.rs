@@ -16,4 +16,13 @@ pub(crate) const READ_AHEAD_BYTES: usize = 256 * 1024;
 /// Bad lines that `--skip-bad` names in the log, one by one; the rest are only counted.
 pub(crate) const SKIPPED_NAMED_MAX: u64 = 10;
 
+/// Prices on one side of a book that is kept for snapshots; a deeper one is given up.
+pub(crate) const BOOK_LEVELS_MAX: usize = 100_000;
+
+/// Bytes of changes that are kept for each book until the recording's whole book comes.
+pub(crate) const EARLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Messages of a book from one snapshot to the next.
+pub(crate) const SNAPSHOT_EVERY: u32 = 1_000;
+
 const _: () = assert!(READ_AHEAD_BYTES < LINE_BYTES_MAX);

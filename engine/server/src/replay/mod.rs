@@ -1,10 +1,13 @@
 //! `corecast replay`: recorded messages, merged by time and broadcast as they were.
 
+mod book;
+mod change;
 mod feed;
 mod limits;
 mod line;
 mod merge;
 pub(crate) mod pace;
+mod price;
 mod progress;
 mod source;
 mod summary;
@@ -13,11 +16,13 @@ mod topic;
 use crate::cli::common::{CommonArgs, ServingArgs};
 use crate::cli::exit::{Exit, Failure};
 use crate::clock;
-use crate::config::reload::Settings;
+use crate::config::reload::{BuiltIn, Settings};
 use crate::control::Control;
-use crate::raw::{Audience, Inbound, RawHandler};
+use crate::door::Door;
+use crate::feed::Bodies;
+use crate::namespaces;
+use crate::raw::{Audience, Inbound};
 use crate::report;
-use crate::route::Routes;
 use clap::Args;
 use corecast::{Engine, Stats};
 use feed::{Fed, Feed};
@@ -36,7 +41,8 @@ use topic::Topics;
 /// received, JSON {"stream":"btcusdt@bookTicker","data":…}; files may be gzip. Several files are
 /// merged by receive time. bookTicker goes to quote.BTCUSDT, trade to trade.BTCUSDT, depth to
 /// book.BTCUSDT, and with NAME=FILE to quote.NAME.BTCUSDT; a whole book without a stream goes to
-/// the book of its file. Join at ws://ADDR/ws/TOPIC. The messages are not changed by a byte, and
+/// the book of its file. Join at ws://ADDR/ws/TOPIC, or subscribe at ws://ADDR/feed, where whoever
+/// comes late gets the whole book first. The messages are not changed by a byte, and
 /// topics are lossless unless --policy says otherwise.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
@@ -62,6 +68,12 @@ pub(crate) struct ReplayArgs {
     #[arg(long, env = "CORECAST_WAIT_CLIENTS", value_name = "N", default_value_t = 0)]
     wait_clients: u64,
 
+    /// Publish a book's snapshot after so many of its messages, for who joins late; 0: only where
+    /// the recording has the whole book
+    #[arg(long, env = "CORECAST_SNAPSHOT_EVERY", value_name = "N")]
+    #[arg(default_value_t = limits::SNAPSHOT_EVERY)]
+    snapshot_every: u32,
+
     /// Count bad lines and go on, instead of ending with exit code 65
     #[arg(long, env = "CORECAST_SKIP_BAD")]
     skip_bad: bool,
@@ -84,13 +96,16 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
     let on_bad = if args.skip_bad { OnBadLine::Skip } else { OnBadLine::Stop };
     // Bad files are told before anything is served.
     let merge = Merge::open(&args.files, on_bad, Topics::default()).map_err(bad_source)?;
-    let settings = Settings::read(common, &args.serving, &[])?;
-    let (routes, audience) = (Routes::default(), Audience::default());
-    let handlers = audience.clone();
-    let engine = Engine::builder()
-        .config(settings.engine())
-        .socket_path(move |path| routes.is_socket_path(path))
-        .spawn(move |_| RawHandler::new(routes, Inbound::Refuse, handlers.clone()))?;
+    let built_in = BuiltIn { policies: &[], namespaces: namespaces::market };
+    let settings = Settings::read(common, &args.serving, built_in)?;
+    let audience = Audience::default();
+    let door = Door {
+        echo: false,
+        inbound: Inbound::Refuse,
+        audience: audience.clone(),
+        bodies: Bodies::default(),
+    };
+    let engine = door.open(&settings, Ok::<_, Failure>)?;
     let engine = Arc::new(engine);
     let control = Control::start(Arc::clone(&engine), settings)?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
@@ -102,6 +117,7 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
         on_bad,
         speed: args.speed,
         looped: args.looped,
+        snapshot_every: args.snapshot_every,
         publisher: engine.publisher(),
         control: &control,
     };
@@ -109,6 +125,9 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
     let ended = engine.shutdown_blocking(args.serving.drain);
     report::say(Summary { fed: &fed, stats, wall });
     ended?;
+    if let Some((topic, error)) = fed.refused {
+        return Err(Failure::new(Exit::BadData, format!("a message of {topic}: {error}")));
+    }
     match fed.error {
         Some(error) => Err(bad_source(error)),
         None => Ok(()),

@@ -46,6 +46,7 @@ impl fmt::Display for Summary<'_> {
             ("conflated", thousands(stats.conflated)),
             ("dropped", thousands(stats.dropped)),
             ("clients closed as too slow", thousands(stats.slow_closed)),
+            ("snapshots of books", thousands(fed.snapshots)),
             ("bad lines skipped", thousands(fed.skipped)),
             ("recording time", clock_time(fed.recorded)),
             ("wall time", span(*wall)),
