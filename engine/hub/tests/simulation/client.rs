@@ -25,8 +25,14 @@ impl Promise {
     }
 }
 
-/// What all clients must agree on: the payload of each number of each stream.
-pub(crate) type Agreed = HashMap<(String, u64), String>;
+/// What all clients have seen.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// What they must agree on: the payload of each number of each stream.
+    contents: HashMap<(String, u64), String>,
+    /// Lines of each kind: a simulation in which nothing happens proves nothing.
+    pub(crate) lines: BTreeMap<String, u64>,
+}
 
 /// One client, connected or not.
 #[derive(Debug, Default)]
@@ -68,18 +74,21 @@ impl Client {
     }
 
     /// Takes what the socket gave it, and reads the frames that are whole.
-    pub(crate) fn read(&mut self, bytes: &[u8], agreed: &mut Agreed) {
+    pub(crate) fn read(&mut self, bytes: &[u8], seen: &mut Seen) {
         self.unread.extend_from_slice(bytes);
         while let Some(line) = next_frame(&mut self.unread) {
-            self.line(&line, agreed);
+            self.line(&line, seen);
         }
     }
 
-    fn line(&mut self, line: &str, agreed: &mut Agreed) {
+    fn line(&mut self, line: &str, seen: &mut Seen) {
         if std::env::var_os("CORECAST_SIMULATION_TRACE").is_some() {
             println!("{:?} {line}", self.at);
         }
         let words: Vec<&str> = line.splitn(4, ' ').collect();
+        let kind = words.iter().filter(|word| ["subscribed", "resumed"].contains(word));
+        let kind = kind.copied().next_back().unwrap_or(words[0]);
+        *seen.lines.entry(kind.to_owned()).or_default() += 1;
         let number = |at: usize| words[at].parse::<u64>().expect("a number");
         match words[0] {
             "subscribed" => {
@@ -110,7 +119,7 @@ impl Client {
             "snapshot" => self.view(words[1]).snapshot(words[1], number(2), words[3]),
             "message" => {
                 let key = (words[1].to_owned(), number(2));
-                let first = agreed.entry(key).or_insert_with(|| words[3].to_owned());
+                let first = seen.contents.entry(key).or_insert_with(|| words[3].to_owned());
                 assert_eq!(first, words[3], "two contents of {} {}", words[1], words[2]);
                 self.view(words[1]).message(words[1], number(2), words[3]);
             }

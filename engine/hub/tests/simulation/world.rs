@@ -15,7 +15,7 @@ use corecast_hub::{
 };
 use corecast_wire::{CloseCode, Frame};
 
-use crate::client::{Agreed, Client};
+use crate::client::{Client, Seen};
 use crate::codec::LineCodec;
 
 pub(crate) const NODES: usize = 2;
@@ -92,7 +92,7 @@ struct Side {
 pub(crate) struct World {
     sides: Vec<Side>,
     pub(crate) clients: Vec<Client>,
-    pub(crate) agreed: Agreed,
+    pub(crate) seen: Seen,
     /// Messages that were published to each topic.
     pub(crate) counts: BTreeMap<String, u64>,
     now: Timestamp,
@@ -128,7 +128,7 @@ impl World {
         Self {
             sides: sides.collect(),
             clients: (0..clients).map(|_| Client::default()).collect(),
-            agreed: Agreed::default(),
+            seen: Seen::default(),
             counts: BTreeMap::new(),
             now: Timestamp(1),
             names: 0,
@@ -243,8 +243,8 @@ impl World {
             closed = hub.sent(conn, some.len(), self.now).finished_close;
             taken.extend(some);
         }
-        let Self { clients, agreed, .. } = self;
-        clients[client].read(&taken, agreed);
+        let Self { clients, seen, .. } = self;
+        clients[client].read(&taken, seen);
         self.turn(side, Node::settle);
         if closed {
             self.disconnect(client);
@@ -266,7 +266,8 @@ impl World {
             }
             if !moved {
                 let queues = self.sides.iter().flat_map(|side| &side.ways.queues);
-                if queues.map(VecDeque::len).sum::<usize>() == 0 {
+                let waiting = self.sides.iter().map(|side| side.hub.queued_bytes());
+                if queues.map(VecDeque::len).sum::<usize>() == 0 && waiting.sum::<u64>() == 0 {
                     return;
                 }
             }
