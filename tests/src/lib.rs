@@ -7,6 +7,7 @@
 //! - [`raw`]: one connection that may send anything.
 //! - [`control`]: a publisher and subscribers on a topic of their own, which must not notice what
 //!   a test does to others.
+//! - [`feed`]: a client of the feed.
 //! - [`recording`]: the recorded ticks, read independently of the program.
 //! - [`siege`]: server and control, and what must hold when an attack is over.
 //!
@@ -17,6 +18,7 @@
 use eyre::{Result, bail};
 
 pub mod control;
+pub mod feed;
 pub mod raw;
 pub mod recording;
 pub mod server;

@@ -113,11 +113,20 @@ impl RawClient {
     /// # Errors
     /// When the server does not accept it.
     pub fn upgrade(&mut self, target: &str) -> Result<()> {
+        self.upgrade_to(target, &[]).map(drop)
+    }
+
+    /// Does the opening handshake, offering these subprotocols; gives the one that was chosen.
+    ///
+    /// # Errors
+    /// When the server does not accept it.
+    pub fn upgrade_to(&mut self, target: &str, protocols: &[&str]) -> Result<Option<String>> {
         let host = self.stream.peer_addr()?.to_string();
-        self.send(&client::request(&host, target, KEY, &[], &[])?)?;
+        self.send(&client::request(&host, target, KEY, protocols, &[])?)?;
         let head = self.read_head()?;
-        client::verify(head.text.as_bytes(), KEY, &[]).wrap_err_with(|| head.text.clone())?;
-        Ok(())
+        let verified = client::verify(head.text.as_bytes(), KEY, protocols);
+        verified.wrap_err_with(|| head.text.clone())?;
+        Ok(head.header("sec-websocket-protocol").map(ToOwned::to_owned))
     }
 
     /// Ends the connection with RST.
