@@ -63,6 +63,28 @@ impl Chores {
         }
     }
 
+    /// The publisher may have been heard since this was listed: then it is looked for later.
+    fn look_for_silence(&mut self, number: u32, topic: &mut Topic, turn: &mut Turn<'_>) {
+        match topic.stale_at() {
+            Some(due) if due > turn.now.mono => {
+                self.due.insert((due, number, Chore::Stale));
+            }
+            _ => {
+                topic.set_state(StreamState::Stale, turn);
+                turn.encoder.totals.stale += 1;
+            }
+        }
+    }
+
+    fn forget(&mut self, number: u32, topic: &mut Topic, interval_ms: u32, now: Timestamp) {
+        let namespace = Arc::clone(&topic.namespace);
+        // The variant may have ended.
+        let Some(stream) = topic.stream_mut(interval_ms) else { return };
+        stream.history.expire(now, &namespace);
+        stream.history.listed = false;
+        self.list_age(number, stream, &namespace);
+    }
+
     fn list_age(&mut self, number: u32, stream: &mut Stream, namespace: &Namespace) {
         let due = stream.history.due(namespace).filter(|_| !stream.history.listed);
         if let Some(due) = due {
@@ -105,23 +127,8 @@ impl Home {
             let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
             let topic = &mut self.topics[number as usize];
             match chore {
-                Chore::Stale => match topic.stale_at() {
-                    Some(due) if due > now.mono => {
-                        self.chores.due.insert((due, number, Chore::Stale));
-                    }
-                    _ => {
-                        topic.set_state(StreamState::Stale, &mut turn);
-                        turn.encoder.totals.stale += 1;
-                    }
-                },
-                Chore::Age(interval_ms) => {
-                    let namespace = Arc::clone(&topic.namespace);
-                    if let Some(stream) = topic.stream_mut(interval_ms) {
-                        stream.history.expire(now.mono, &namespace);
-                        stream.history.listed = false;
-                        self.chores.list_age(number, stream, &namespace);
-                    }
-                }
+                Chore::Stale => self.chores.look_for_silence(number, topic, &mut turn),
+                Chore::Age(interval_ms) => self.chores.forget(number, topic, interval_ms, now.mono),
             }
         }
     }

@@ -1,11 +1,13 @@
 //! What is refused, and that a refusal leaves nothing behind.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use corecast_hub::home::{AttachError, TopicsFull, UpdateError, check_interval};
 use corecast_hub::limits::{
     HELD_PATTERNS_MAX, INTERVAL_MAX_MS, KEY_BYTES_MAX, KEYED_BYTES_MAX, KEYS_MAX,
 };
-use corecast_hub::{Namespace, Pattern, SnapshotKind, Update, UpdateKind};
+use corecast_hub::{Namespace, Namespaces, Pattern, SnapshotKind, Update, UpdateKind};
 
 use crate::desk::{Desk, request, update};
 
@@ -53,6 +55,22 @@ fn what_cannot_be_published_says_why_and_makes_no_topic() {
     assert_eq!(desk.say("n.a", "1234567890"), 1);
     assert!(desk.publish(&update("n.a", "12345678901")).is_err());
     assert_eq!(desk.say("n.a", "1"), 2, "a refusal takes no number");
+}
+
+#[test]
+fn other_namespaces_are_for_topics_made_later() {
+    let open = Namespace { name: "n".into(), ..Namespace::default() };
+    let mut desk = Desk::new(open.clone());
+    desk.say("n.a", "123");
+    let tight = Namespace { message_bytes_max: 2, ..open };
+    let namespaces = Namespaces::new(vec![tight]).expect("namespaces");
+    desk.home.set_namespaces(Arc::new(namespaces));
+    assert_eq!(desk.say("n.a", "123"), 2);
+    let error = UpdateError::TooLarge { bytes: 3, bytes_max: 2 };
+    assert_eq!(desk.publish(&update("n.b", "123")), Err(error));
+    desk.home.set_namespaces(Arc::new(Namespaces::default()));
+    assert_eq!(desk.publish(&update("n.b", "1")), Err(UpdateError::Unknown));
+    assert_eq!(desk.say("n.a", "123"), 3, "a topic that is there stays");
 }
 
 #[test]

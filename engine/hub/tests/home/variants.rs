@@ -51,7 +51,7 @@ fn latest_by_key_says_the_newest_of_each_changed_key_in_the_order_of_the_first_c
     assert_eq!(desk.messages(), ["n.a@100ms 1 [3,5,4]"]);
     assert_eq!(past(&desk.attach("n.a", 100)).0, Some("n.a@100ms 1 [5,3,4,0]".to_owned()));
     // One array must not replace another that has other keys.
-    assert_eq!(attachment.policy, Policy::Lossless { overflow: Overflow::Gap });
+    assert_eq!(attachment.policy, Policy::Lossless { overflow: Overflow::Snapshot });
     assert_eq!(desk.attach("n.a", 0).policy, Policy::LatestByKey);
 }
 
