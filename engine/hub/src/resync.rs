@@ -189,10 +189,6 @@ impl CatchUp<'_> {
         self.seq.saturating_sub(self.missed.len() as u64)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.snapshot.is_none() && self.missed.is_empty()
-    }
-
     fn frames(&self) -> u32 {
         let frames = self.missed.len() + usize::from(self.snapshot.is_some());
         u32::try_from(frames).unwrap_or(u32::MAX)

@@ -118,8 +118,9 @@ impl Hub {
     }
 
     /// [Attaches](Self::attach), and queues the snapshot and what was missed, in one step: they
-    /// are frames like any other, under the subscription's policy. A snapshot for `latest` takes
-    /// the place of a value that waits; for `latest_by_key` no value replaces it.
+    /// are frames like any other, under the subscription's policy. A snapshot stands for all that
+    /// waits of the stream already, which counts as conflated. For `latest` a newer value takes
+    /// its place; for `latest_by_key` none does.
     ///
     /// A paused subscription goes on as by [`resync`](Self::resync).
     ///
