@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use corecast_hub::{OutboxLimits, Policy, Timestamp};
+use corecast_hub::{Encoding, OutboxLimits, Overflow, Policy, SlowReason, Timestamp};
 
 /// What a queued frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,6 +10,7 @@ pub(crate) enum Kind {
     Of(Policy),
     Direct,
     Gap,
+    Announcement,
     Close,
     Control,
 }
@@ -31,9 +32,56 @@ pub(crate) struct Item {
     /// The topic, while the subscription lasts.
     pub(crate) topic: Option<&'static str>,
     pub(crate) key: Vec<u8>,
+    /// The number, or 0 for a notice, which has none.
     pub(crate) seq: u64,
+    /// Of a gap: the last number lost.
+    pub(crate) to: u64,
+    pub(crate) is_snapshot: bool,
     pub(crate) queued_at: Timestamp,
     pub(crate) published_at: Timestamp,
+}
+
+impl Item {
+    /// The numbers that are lost with it.
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
+        let snapshot = Policy::Lossless { overflow: Overflow::Snapshot };
+        match self.kind {
+            Kind::Gap => Some((self.seq, self.to)),
+            Kind::Of(policy) if self.is_snapshot && policy == snapshot => {
+                Some((self.seq + 1, self.seq))
+            }
+            _ if self.is_snapshot => Some((self.seq, self.seq)),
+            _ => (self.seq > 0).then_some((self.seq, self.seq)),
+        }
+    }
+}
+
+/// A subscription.
+#[derive(Debug, Clone)]
+pub(crate) struct Subscription {
+    pub(crate) policy: Policy,
+    pub(crate) encoding: Encoding,
+    pub(crate) direct: bool,
+    /// The patterns that hold it.
+    pub(crate) holders: Vec<&'static str>,
+    pub(crate) pause: Option<Pause>,
+}
+
+/// What a paused subscription has lost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pause {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) reason: SlowReason,
+    pub(crate) listed: bool,
+}
+
+/// A pattern that a connection has asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    pub(crate) pattern: &'static str,
+    pub(crate) policy: Option<Policy>,
+    pub(crate) encoding: Encoding,
 }
 
 #[derive(Debug, Default)]
@@ -42,7 +90,15 @@ pub(crate) struct Connection {
     pub(crate) closing: bool,
     pub(crate) blocked: bool,
     pub(crate) dirty: bool,
-    pub(crate) policies: BTreeMap<&'static str, Policy>,
+    pub(crate) subscriptions: BTreeMap<&'static str, Subscription>,
+    /// The oldest first.
+    pub(crate) patterns: Vec<Own>,
+    /// It has a paused subscription that is to be listed.
+    pub(crate) unlisted: bool,
+    /// Not before nothing waits.
+    pub(crate) patient: bool,
+    /// It stands in the list.
+    pub(crate) in_list: bool,
     pub(crate) begun: Option<(Item, usize)>,
     pub(crate) pong: Option<Item>,
     pub(crate) ping: Option<Item>,
@@ -105,8 +161,39 @@ impl Connection {
         self.dirty |= !self.blocked && !self.is_empty();
     }
 
+    pub(crate) fn is_paused(&self) -> bool {
+        self.subscriptions.values().any(|subscription| subscription.pause.is_some())
+    }
+
+    pub(crate) fn is_held_back(&self) -> bool {
+        self.blocked && self.is_paused()
+    }
+
+    pub(crate) fn is_queue_empty(&self) -> bool {
+        self.queue.is_empty() && self.begun.is_none()
+    }
+
+    /// Lists it if a paused subscription can go on.
+    pub(crate) fn judge_resync(&mut self, limits: &OutboxLimits) {
+        let has_room =
+            self.bytes() <= limits.bytes_max / 2 && self.frames() <= limits.frames_max / 2;
+        let goes_on = self.is_queue_empty() || !self.patient && has_room;
+        if self.unlisted && goes_on && !self.blocked && !self.closing {
+            (self.unlisted, self.patient, self.in_list) = (false, false, true);
+        }
+    }
+
+    /// Ends the pause of a subscription.
+    pub(crate) fn end_pause(&mut self, topic: &str) -> Option<Pause> {
+        let pause = self.subscriptions.get_mut(topic)?.pause.take()?;
+        if !self.is_paused() {
+            (self.unlisted, self.patient) = (false, false);
+        }
+        Some(pause)
+    }
+
     pub(crate) fn wake(&mut self, now: Timestamp) {
-        if self.is_empty() {
+        if self.is_empty() && !self.is_held_back() {
             self.progress_at = now;
         }
     }

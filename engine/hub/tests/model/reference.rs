@@ -23,15 +23,20 @@ impl Reference {
         (bytes_max + bytes_max / 4, frames_max + frames_max / 4)
     }
 
-    fn fits(&self, conn: &Connection, bytes: usize, (bytes_max, frames_max): (usize, u32)) -> bool {
+    pub(crate) fn fits(
+        &self,
+        conn: &Connection,
+        bytes: usize,
+        (bytes_max, frames_max): (usize, u32),
+    ) -> bool {
         conn.frames() == 0 || (conn.bytes() + bytes <= bytes_max && conn.frames() < frames_max)
     }
 
-    fn fits_bounds(&self, conn: &Connection, bytes: usize) -> bool {
+    pub(crate) fn fits_bounds(&self, conn: &Connection, bytes: usize) -> bool {
         self.fits(conn, bytes, (self.limits.bytes_max, self.limits.frames_max))
     }
 
-    fn crossed(&self, conn: &Connection, bytes: usize) -> SlowReason {
+    pub(crate) fn crossed(&self, conn: &Connection, bytes: usize) -> SlowReason {
         let OutboxLimits { bytes_max, frames_max, .. } = self.limits;
         let bytes = conn.bytes() + bytes;
         if bytes > bytes_max {
@@ -40,12 +45,13 @@ impl Reference {
         SlowReason::Frames { frames: conn.frames() + 1, frames_max }
     }
 
-    fn item(&self, bytes: Vec<u8>, kind: Kind) -> Item {
+    pub(crate) fn item(&self, bytes: Vec<u8>, kind: Kind) -> Item {
         let (queued_at, published_at) = (self.now, self.now);
-        Item { bytes, kind, topic: None, key: Vec::new(), seq: 0, queued_at, published_at }
+        let (topic, key, seq, to, is_snapshot) = (None, Vec::new(), 0, 0, false);
+        Item { bytes, kind, topic, key, seq, to, is_snapshot, queued_at, published_at }
     }
 
-    fn close_slow(&mut self, conn: &mut Connection, reason: SlowReason) -> u64 {
+    pub(crate) fn close_slow(&mut self, conn: &mut Connection, reason: SlowReason) -> u64 {
         let dropped = conn.queue.iter().filter(|item| item.kind.is_data()).count() as u64;
         (conn.pong, conn.ping) = (None, None);
         conn.queue.clear();
@@ -58,19 +64,30 @@ impl Reference {
 
     pub(crate) fn publish(&mut self, conn: &mut Connection, mut item: Item) -> Report {
         let Some(topic) = item.topic else { unreachable!("published on a topic") };
-        let Some(&policy) = conn.policies.get(topic) else { return Report::default() };
+        let Some(subscription) = conn.subscriptions.get_mut(topic) else {
+            return Report::default();
+        };
+        let policy = subscription.policy;
         item.kind = Kind::Of(policy);
         self.totals.offered += 1;
         let mut report = Report::default();
         if conn.closing {
             report.dropped = 1;
+        } else if let Some(pause) = &mut subscription.pause {
+            report.dropped = 1;
+            if item.seq > 0 || item.is_snapshot {
+                pause.to = item.seq;
+            }
         } else {
             conn.wake(self.now);
             match policy {
                 Policy::Latest | Policy::LatestByKey => self.conflate(conn, item, &mut report),
                 Policy::DropOldest => self.drop_oldest(conn, item, &mut report),
-                Policy::Lossless { overflow: Overflow::Gap | Overflow::Snapshot } => {
+                Policy::Lossless { overflow: Overflow::Gap } => {
                     self.lossless_gap(conn, topic, item, &mut report);
+                }
+                Policy::Lossless { overflow: Overflow::Snapshot } => {
+                    self.lossless_snapshot(conn, topic, item, &mut report);
                 }
                 Policy::Lossless { .. } | Policy::Close => {
                     self.lossless_close(conn, item, &mut report);
@@ -154,9 +171,13 @@ impl Reference {
         let (place, lost) = discard_topic(conn, topic);
         let lost_data = lost.iter().filter(|item| item.kind.is_data()).count() as u64;
         let fits = lost_data > 0 && self.fits_bounds(conn, item.bytes.len());
-        let from = lost.first().map_or(item.seq, |item| item.seq);
-        let to = if fits { lost.last().map_or(item.seq, |item| item.seq) } else { item.seq };
-        self.declare(conn, place, Gap { topic, from, to, reason }, topic);
+        let mut range = range_of(&lost);
+        if !fits && let Some((from, to)) = item.range() {
+            range = Some((range.map_or(from, |(from, _)| from), to));
+        }
+        if let Some((from, to)) = range {
+            self.declare(conn, place, Gap { topic, from, to, reason }, Some(topic));
+        }
         report.dropped += lost_data;
         if fits {
             conn.queue.push(item);
@@ -166,9 +187,15 @@ impl Reference {
         }
     }
 
-    fn declare(&mut self, conn: &mut Connection, place: usize, gap: Gap<'_>, topic: &'static str) {
+    pub(crate) fn declare(
+        &mut self,
+        conn: &mut Connection,
+        place: usize,
+        gap: Gap<'_>,
+        topic: Option<&'static str>,
+    ) {
         let mut notice = self.item(json_gap_notice(&gap).as_bytes().to_vec(), Kind::Gap);
-        (notice.topic, notice.seq) = (Some(topic), gap.from);
+        (notice.topic, notice.seq, notice.to) = (topic, gap.from, gap.to);
         conn.queue.insert(place, notice);
         self.totals.gaps += 1;
     }
@@ -223,23 +250,8 @@ impl Reference {
         true
     }
 
-    pub(crate) fn unsubscribe(&mut self, conn: &mut Connection, topic: &'static str) -> bool {
-        let subscribed = conn.policies.remove(topic).is_some();
-        if subscribed {
-            detach(conn, topic);
-        }
-        subscribed
-    }
-
-    pub(crate) fn subscribe(&mut self, conn: &mut Connection, topic: &'static str, policy: Policy) {
-        let before = conn.policies.insert(topic, policy);
-        if before.is_some_and(|before| before != policy) {
-            detach(conn, topic);
-        }
-    }
-
     pub(crate) fn expire(&mut self, conn: &mut Connection) -> Option<SlowReason> {
-        if conn.gone || conn.is_empty() || conn.closing {
+        if conn.gone || conn.is_empty() && !conn.is_held_back() || conn.closing {
             return None;
         }
         let OutboxLimits { age_max, stall_max, .. } = self.limits;
@@ -261,7 +273,10 @@ impl Reference {
             let age_ms = self.now.0 / 1_000_000 - item.queued_at.0 / 1_000_000;
             let age = Duration::from_millis(age_ms);
             let policy = match item.kind {
-                Kind::Of(Policy::Latest | Policy::LatestByKey) | Kind::Gap | Kind::Close => {
+                Kind::Of(Policy::Latest | Policy::LatestByKey)
+                | Kind::Announcement
+                | Kind::Gap
+                | Kind::Close => {
                     at += 1;
                     continue;
                 }
@@ -271,15 +286,17 @@ impl Reference {
             };
             let reason = SlowReason::Age { age, age_max };
             match (policy, item.topic) {
-                (Policy::DropOldest, _) | (Policy::Lossless { overflow: Overflow::Gap }, None) => {
+                (Policy::DropOldest, _)
+                | (Policy::Lossless { overflow: Overflow::Gap | Overflow::Snapshot }, None) => {
                     conn.queue.remove(at);
                     self.totals.dropped += 1;
                 }
-                (Policy::Lossless { overflow: Overflow::Gap }, Some(topic)) => {
-                    let (place, lost) = discard_topic(conn, topic);
-                    self.totals.dropped += lost.iter().filter(|i| i.kind.is_data()).count() as u64;
-                    let (from, to) = (lost[0].seq, lost[lost.len() - 1].seq);
-                    self.declare(conn, place, Gap { topic, from, to, reason }, topic);
+                (
+                    Policy::Lossless { overflow: Overflow::Gap | Overflow::Snapshot },
+                    Some(topic),
+                ) => {
+                    let pauses = policy == Policy::Lossless { overflow: Overflow::Snapshot };
+                    self.expire_topic(conn, topic, pauses, reason);
                 }
                 _ => return Some(reason),
             }
@@ -297,8 +314,15 @@ impl Reference {
     }
 }
 
+/// The numbers that were lost.
+pub(crate) fn range_of(lost: &[Item]) -> Option<(u64, u64)> {
+    let mut ranges = lost.iter().filter_map(Item::range);
+    let (from, to) = ranges.next()?;
+    Some((from, ranges.next_back().map_or(to, |(_, to)| to)))
+}
+
 /// Takes a topic's frames and notices out; returns the place of the first, else the end.
-fn discard_topic(conn: &mut Connection, topic: &str) -> (usize, Vec<Item>) {
+pub(crate) fn discard_topic(conn: &mut Connection, topic: &str) -> (usize, Vec<Item>) {
     let place = conn.queue.iter().position(|item| item.topic == Some(topic));
     let place = place.unwrap_or(conn.queue.len());
     let is_of = |item: &mut Item| item.topic == Some(topic);
@@ -306,9 +330,12 @@ fn discard_topic(conn: &mut Connection, topic: &str) -> (usize, Vec<Item>) {
     (place, lost)
 }
 
-/// What waits of a topic is no longer of a subscription; its notices go.
-fn detach(conn: &mut Connection, topic: &str) {
-    conn.queue.retain(|item| item.topic != Some(topic) || item.kind != Kind::Gap);
+/// What waits of a topic is no longer of a subscription; a notice behind which nothing waits goes.
+pub(crate) fn detach(conn: &mut Connection, topic: &str) {
+    let newest = conn.queue.iter().rposition(|item| item.topic == Some(topic));
+    if let Some(at) = newest.filter(|at| conn.queue[*at].kind == Kind::Gap) {
+        conn.queue.remove(at);
+    }
     for item in &mut conn.queue {
         if item.topic == Some(topic) {
             item.topic = None;

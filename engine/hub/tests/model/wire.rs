@@ -5,9 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A message of the test: which publication it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Message {
-    Data { topic: String, seq: u64 },
-    Gap { topic: String, from: u64, to: u64 },
+    Data {
+        topic: String,
+        seq: u64,
+    },
+    Gap {
+        topic: String,
+        from: u64,
+        to: u64,
+    },
     Direct(u64),
+    /// Told again at the start of a subscription.
+    Again {
+        topic: String,
+        seq: u64,
+    },
+    /// A snapshot, a notice, an announcement.
+    Other,
     Control,
     Close,
 }
@@ -47,10 +61,18 @@ fn parse_text(text: &str) -> Message {
         let number = |text: &str| text.parse().expect("a number");
         return Message::Gap { topic: topic.into(), from: number(from), to: number(to) };
     }
-    let mut words = text.split(' ');
+    if ["{", "snapshot", "note"].iter().any(|other| text.starts_with(other)) {
+        return Message::Other;
+    }
+    let again = text.strip_prefix("again ");
+    let mut words = again.unwrap_or(text).split(' ');
     let topic = words.next().expect("a topic").to_owned();
     let seq = words.next().and_then(|word| word.parse().ok()).expect("a number");
-    if topic == "direct" { Message::Direct(seq) } else { Message::Data { topic, seq } }
+    match again {
+        Some(_) => Message::Again { topic, seq },
+        None if topic == "direct" => Message::Direct(seq),
+        None => Message::Data { topic, seq },
+    }
 }
 
 /// What must hold for a connection that got all that was queued for it: whatever was offered to
@@ -70,8 +92,12 @@ pub(crate) fn check_nothing_lost(messages: &[Message], offered: &BTreeMap<&str, 
                     last = *seq;
                     got.insert(*seq);
                 }
+                Message::Again { topic: of, seq } if of == topic => {
+                    got.insert(*seq);
+                }
                 Message::Gap { topic: of, from, to } if of == topic => {
-                    assert!(*from > last && from <= to, "{topic}: {from}..={to} behind {last}");
+                    // A lost snapshot stands for what came before it, too.
+                    assert!(*to >= last && from <= to, "{topic}: {from}..={to} behind {last}");
                     last = *to;
                     got.extend(*from..=*to);
                 }
