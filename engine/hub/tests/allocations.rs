@@ -7,7 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use corecast_hub::{
-    ConnId, Hub, HubConfig, Policy, Publication, SharedFrame, SharedFrames, Timestamp,
+    ConnId, Encoding, Hub, HubConfig, Overflow, Pattern, Policy, Publication, SharedFrame,
+    SharedFrames, Timestamp,
 };
 use corecast_wire::Frame;
 
@@ -69,6 +70,65 @@ fn a_connection_with_its_subscriptions_takes_a_few_hundred_bytes() {
     }
     drop(hub);
     assert_eq!(live_bytes(), before);
+}
+
+#[test]
+fn a_topic_that_no_pattern_matches_allocates_nothing() {
+    let (mut hub, conns) = hub_with_patterns();
+    let frames = SharedFrames::raw(SharedFrame::new(Frame::text("1"), Timestamp(0)));
+    let names: Vec<String> = (0..1_000).map(|n| format!("quote.{n}.nothing")).collect();
+    let publish = |hub: &mut Hub, topic: &str| {
+        let raw = Publication::raw(topic, 1, &frames);
+        hub.publish(&Publication { sid: 1, home: 0, ..raw }, Timestamp(0)).delivered
+    };
+    assert_eq!(publish(&mut hub, "quote.7.matches"), conns.len() as u64);
+    let before = allocations();
+    assert!(names.iter().all(|name| publish(&mut hub, name) == 0));
+    assert_eq!(allocations() - before, 0);
+    assert_eq!(hub.topics(), 1);
+}
+
+#[test]
+fn who_comes_and_goes_with_patterns_leaves_no_memory_behind() {
+    let (mut hub, mut conns) = hub_with_patterns();
+    let frames = SharedFrames::raw(SharedFrame::new(Frame::text("1"), Timestamp(0)));
+    let mut live = Vec::new();
+    for _ in 0..4 {
+        for n in 0..20 {
+            let topic = format!("quote.{n}.matches");
+            let raw = Publication::raw(&topic, 1, &frames);
+            let publication = Publication { sid: 1, home: 0, ..raw };
+            assert_eq!(hub.publish(&publication, Timestamp(0)).delivered, conns.len() as u64);
+        }
+        for conn in conns.drain(..) {
+            assert!(hub.disconnect(conn));
+        }
+        let mut dirty = Vec::new();
+        hub.take_dirty(&mut dirty);
+        drop(dirty);
+        assert_eq!(hub.topics(), 0);
+        live.push(live_bytes());
+        attach_patterns(&mut hub, &mut conns);
+    }
+    assert_eq!(live[1..], [live[1]; 3], "each round leaves something behind");
+}
+
+fn hub_with_patterns() -> (Hub, Vec<ConnId>) {
+    let (mut hub, mut conns) = (Hub::new(HubConfig::default()), Vec::new());
+    attach_patterns(&mut hub, &mut conns);
+    (hub, conns)
+}
+
+fn attach_patterns(hub: &mut Hub, conns: &mut Vec<ConnId>) {
+    for _ in 0..50 {
+        let conn = hub.connect(Timestamp(0));
+        for text in ["quote.*.matches", "*.*.matches", "trade.>", "a.b.c.d"] {
+            let pattern: Pattern = text.parse().expect("a pattern");
+            let policy = Some(Policy::Lossless { overflow: Overflow::Snapshot });
+            hub.attach_pattern(conn, 0, &pattern, 0, policy, Encoding::Raw).expect("attached");
+        }
+        conns.push(conn);
+    }
 }
 
 fn hub_with(sockets: usize, policy: Policy) -> (Hub, Vec<ConnId>) {

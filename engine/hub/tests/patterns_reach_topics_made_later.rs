@@ -292,6 +292,23 @@ fn conflation_does_not_pass_the_announcement() {
 }
 
 #[test]
+fn a_thousand_subscribers_of_one_pattern_share_one_announcement() {
+    let mut hub = Hub::new(HubConfig::default());
+    let conns: Vec<ConnId> = (0..1_000).map(|_| hub.connect(NOW)).collect();
+    for conn in &conns {
+        hub.attach_pattern(*conn, HOME, &pattern("t.*"), 0, Some(GAP), Encoding::Raw)
+            .expect("attached");
+    }
+    assert_eq!(publish(&mut hub, "t.A", 1).delivered, 1_000);
+    let place = |conn: &ConnId| {
+        let outbox = hub.outbox(*conn).expect("connected");
+        outbox.slices().next().map(<[u8]>::as_ptr)
+    };
+    let first = place(&conns[0]);
+    assert!(conns.iter().all(|conn| place(conn) == first), "made more than once");
+}
+
+#[test]
 fn a_connection_that_closes_is_not_subscribed_any_more() {
     let (mut hub, conn) = hub_with(&["t.*"]);
     let bye = Frame::close(corecast_wire::CloseCode::NORMAL, "");
