@@ -253,8 +253,8 @@ impl World {
         }
         self.take_dirty();
         self.send_all();
-        // Who is paused goes on, if need be in two steps.
-        for _ in 0..3 {
+        // Who is paused goes on, if need be one topic after the other.
+        for _ in 0..=TOPICS.len() {
             self.take_resync();
             while !self.resyncs.is_empty() {
                 self.resync(0, true, 0);
