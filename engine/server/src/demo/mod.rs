@@ -9,6 +9,7 @@ mod symbols;
 use crate::cli::common::{CommonArgs, ServingArgs};
 use crate::cli::exit::Failure;
 use crate::clock;
+use crate::config::feed::Identity;
 use crate::config::reload::{BuiltIn, Settings};
 use crate::control::Control;
 use crate::door::Door;
@@ -35,6 +36,12 @@ const POLICIES: [(&str, Policy); 2] = [("quote.*", Policy::Latest), (ALL, Policy
 /// Further behind than this the market's clock is set anew: a machine that slept for an hour does
 /// not want an hour of messages at once.
 const LAG_MAX: Duration = Duration::from_secs(1);
+
+/// A trade that waits longer is dropped and told as a gap: within one's patience with a page that
+/// pretends to be slow.
+const TRADE_AGE_MAX: Duration = Duration::from_secs(3);
+/// And the page may be slow for as long as one likes to watch, without being closed.
+const STALL_MAX: Duration = Duration::from_secs(60);
 
 const RATE_MAX: f64 = 1_000_000.0;
 
@@ -69,8 +76,10 @@ pub(crate) struct DemoArgs {
 ///
 /// When the engine does not start, or a shard panics.
 pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
-    let built_in = BuiltIn { policies: &POLICIES, namespaces: namespaces::market };
-    let settings = Settings::read(common, &args.serving, built_in)?;
+    // In the chat everybody is who they say they are.
+    let (namespaces, identity) = (namespaces::market, Identity::Query);
+    let built_in = BuiltIn { policies: &POLICIES, namespaces, identity };
+    let settings = Settings::read(common, &patient(&args.serving), built_in)?;
     let door = Door {
         echo: false,
         inbound: Inbound::Refuse,
@@ -95,6 +104,16 @@ pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
         engine.shutdown_blocking(args.serving.drain)
     })?;
     Ok(())
+}
+
+/// What is asked for, and where nothing is, what makes a slow reader worth watching.
+fn patient(asked: &ServingArgs) -> ServingArgs {
+    let mut serving = asked.clone();
+    if serving.config.is_none() {
+        serving.outbox_age_max.get_or_insert(TRADE_AGE_MAX);
+        serving.stall.get_or_insert(STALL_MAX);
+    }
+    serving
 }
 
 /// One line a second, until the end.
@@ -140,7 +159,7 @@ fn run_market(mut market: Market, publisher: &Publisher, published: &AtomicU64, 
         let binary = market::quote_bytes(&tick, wall_ns);
         let key = Some(Bytes::copy_from_slice(topic.as_bytes()));
         let all = Update { key, ..Update::new(ALL, data.clone()) };
-        let one = Update { binary, ..Update::new(topic, data) };
+        let one = Update { binary, ts: i64::try_from(wall_ns).ok(), ..Update::new(topic, data) };
         let sent = publish(publisher, one).and_then(|()| publish(publisher, all));
         if let Err(error) = sent {
             // The engine has ended; who waits for it says why.
