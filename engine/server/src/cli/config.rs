@@ -3,6 +3,7 @@
 use super::common::{CommonArgs, ServingArgs};
 use super::exit::{Exit, Failure};
 use crate::config::env::Environment;
+use crate::config::feed::Identity;
 use crate::config::reload::{BuiltIn, Settings};
 use crate::config::{self, ServerConfig, diff, docs};
 use crate::namespaces;
@@ -57,7 +58,11 @@ pub(crate) fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<(), Failure>
     if let Some(file) = &args.what.check {
         return check(file);
     }
-    let built_in = BuiltIn { policies: &[], namespaces: namespaces::serve };
+    let built_in = BuiltIn {
+        policies: &[],
+        namespaces: namespaces::serve,
+        identity: Identity::Anonymous,
+    };
     let settings = Settings::read(common, &args.serving, built_in)?;
     let text = toml::to_string(settings.running())
         .map_err(|error| Failure::new(Exit::Config, format!("a setting is no TOML: {error}")))?;

@@ -3,7 +3,7 @@
 
 use super::diff::{Change, diff};
 use super::env::Environment;
-use super::feed::FeedConfig;
+use super::feed::{FeedConfig, Identity};
 use super::shared::Shared;
 use super::{Read, ServerConfig};
 use crate::cli::common::{CommonArgs, ServingArgs, override_with_options};
@@ -35,6 +35,8 @@ pub(crate) struct BuiltIn {
     pub(crate) policies: &'static [(&'static str, Policy)],
     /// Adds the command's own namespaces to those of the file.
     pub(crate) namespaces: fn(&mut Vec<Namespace>),
+    /// Who a client of the feed is, where nobody says it.
+    pub(crate) identity: Identity,
 }
 
 impl Settings {
@@ -140,6 +142,10 @@ impl Source {
             self.built_in.policies,
         );
         (self.built_in.namespaces)(&mut read.config.engine.namespaces);
+        let identity = &mut read.config.feed.identity;
+        if *identity == Identity::default() {
+            *identity = self.built_in.identity;
+        }
         Ok(read)
     }
 }

@@ -16,6 +16,7 @@ mod topic;
 use crate::cli::common::{CommonArgs, ServingArgs};
 use crate::cli::exit::{Exit, Failure};
 use crate::clock;
+use crate::config::feed::Identity;
 use crate::config::reload::{BuiltIn, Settings};
 use crate::control::Control;
 use crate::door::Door;
@@ -96,7 +97,11 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
     let on_bad = if args.skip_bad { OnBadLine::Skip } else { OnBadLine::Stop };
     // Bad files are told before anything is served.
     let merge = Merge::open(&args.files, on_bad, Topics::default()).map_err(bad_source)?;
-    let built_in = BuiltIn { policies: &[], namespaces: namespaces::market };
+    let built_in = BuiltIn {
+        policies: &[],
+        namespaces: namespaces::market,
+        identity: Identity::Anonymous,
+    };
     let settings = Settings::read(common, &args.serving, built_in)?;
     let audience = Audience::default();
     let door = Door {

@@ -2,6 +2,7 @@
 
 use crate::cli::common::{CommonArgs, ServingArgs};
 use crate::cli::exit::Failure;
+use crate::config::feed::Identity;
 use crate::config::reload::{BuiltIn, Settings};
 use crate::control::Control;
 use crate::door::Door;
@@ -43,7 +44,11 @@ pub(crate) struct ServeArgs {
 ///
 /// When the engine does not start, or a shard panics.
 pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> {
-    let built_in = BuiltIn { policies: &[], namespaces: namespaces::serve };
+    let built_in = BuiltIn {
+        policies: &[],
+        namespaces: namespaces::serve,
+        identity: Identity::Anonymous,
+    };
     let settings = Settings::read(common, &args.serving, built_in)?;
     if namespaces::are_built_in(&settings.running().engine.namespaces) {
         tracing::info!(
