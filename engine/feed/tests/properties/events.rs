@@ -92,9 +92,9 @@ proptest! {
             messages: Vec::from_iter(past),
             complete,
         });
-        let id = 7.into();
-        let head =
-            HistoryHead { id: Some(&id), topic: &topic, epoch: "9f2c", seq, complete, base64: false };
+        let (id, epoch) = (7.into(), "9f2c");
+        let id = Some(&id);
+        let head = HistoryHead { id, topic: &topic, epoch, seq, complete, base64: false };
         let messages = payloads.iter().map(|(seq, ts_ns, data)| (*seq, *ts_ns, data.as_bytes()));
         let mut out = Vec::new();
         json::history(&mut out, &head, messages);
