@@ -16,7 +16,8 @@ impl Hub {
     /// `age_max` is treated as its policy says: `lossless`, `close` and frames sent to this
     /// connection alone close it, `lossless:gap` discards the topic's backlog and declares the
     /// gap, `lossless:snapshot` discards it and pauses, `drop_oldest` discards the frame;
-    /// `latest` and `latest_by_key` keep it, since it is still the newest. A connection that is closing already is left to its close deadline.
+    /// `latest` and `latest_by_key` keep it, since it is still the newest. A connection that is
+    /// closing already is left to its close deadline.
     ///
     /// Returns the reason when this call closed the connection, which is also counted and
     /// listed ([`take_slow`](Self::take_slow)).

@@ -31,7 +31,7 @@ impl Outbox {
     /// As [`fits`](Self::fits), for so many frames at once.
     pub(crate) fn fits_all(&self, frames: u32, bytes: u64, ledger: &Ledger) -> bool {
         let bounds = &ledger.bounds;
-        let alone = self.frames() == 0 && frames <= 1;
+        let alone = self.frames() == 0 && frames <= 1 && bytes <= OUTBOX_BYTES_CEILING as u64;
         let bytes = u64::from(self.bytes) + bytes;
         let frames = u64::from(self.frames()) + u64::from(frames);
         alone || bytes <= bounds.bytes_max.into() && frames <= bounds.frames_max.into()
