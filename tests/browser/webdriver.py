@@ -56,6 +56,20 @@ class Browser:
         body = {"script": script, "args": list(arguments)}
         return self._call("POST", f"{self.session}/execute/sync", body)
 
+    def tab(self):
+        """Opens a new tab, goes there, and returns its name."""
+        made = self._call("POST", f"{self.session}/window/new", {"type": "tab"})
+        self.switch(made["handle"])
+        return made["handle"]
+
+    def switch(self, tab):
+        """Goes to this tab: all else acts there."""
+        self._call("POST", f"{self.session}/window", {"handle": tab})
+
+    def close_tab(self):
+        """Closes the tab; go to another one then."""
+        self._call("DELETE", f"{self.session}/window")
+
     def console(self):
         """What the page logged since the last call: dictionaries with `level` and `message`."""
         return self._call("POST", f"{self.session}/se/log", {"type": "browser"})

@@ -158,7 +158,7 @@ function tick({ quotes, trades, log, stale, sums, raw, variant, now }) {
   const { quote, trade } = sums;
   put("conflated", whole(quote.conflated));
   put("told", whole(trade.told));
-  put("untold", whole(trade.holes + trade.repeated + quote.repeated));
+  put("unexplained", whole(trade.holes + trade.repeated + quote.repeated));
   put("trades-received", whole(trade.received));
   showPair(raw, variant, now);
   writeLog(log);
@@ -311,8 +311,8 @@ function showPair(raw, variant, now) {
     put(`${name}-quote`, `${one.price(side.bid)} / ${one.price(side.ask)} · seq ${side.seq}`);
   }
   plotSteps(byId("compare-chart"), now, COMPARED_MS, [
-    { points: pair.raw, color: ink.faint, width: 1 },
-    { points: pair.variant, color: ink.accent, width: 2 },
+    { points: pair.variant, color: ink.accent, width: 2.4 },
+    { points: pair.raw, color: ink.warn, width: 1 },
   ]);
 }
 
@@ -330,6 +330,7 @@ byId("slow").addEventListener("click", () => {
     fellAsleepAt = performance.now();
     worker.postMessage({ order: "sleep", until: asleep });
     say("Not reading.");
+    byId("slept").setAttribute("aria-busy", true);    // not each second read aloud
   }
   byId("slow").setAttribute("aria-checked", Boolean(asleep));
   if (!asleep) byId("slow").disabled = true;
@@ -338,6 +339,7 @@ byId("slow").addEventListener("click", () => {
 function say(...children) { byId("slept").replaceChildren(...children); }
 
 function showSlept({ quotes, trades, gaps, sleptMs, caughtUpMs, closed }) {
+  byId("slept").setAttribute("aria-busy", false);
   byId("slow").disabled = false;
   const item = (term, text) => make("div", {}, make("dt", { text: term }), make("dd", { text }));
   const published = quotes.received + quotes.conflated;
@@ -352,7 +354,7 @@ function showSlept({ quotes, trades, gaps, sleptMs, caughtUpMs, closed }) {
       ? `${whole(trades.received)} came, ${whole(trades.told)} told as missing: `
         + `${ranges.join(", ")}${more}`
       : `all ${whole(trades.received)} came: they fitted into the queue`),
-    item("Lost untold", whole(lost)));
+    item("Unexplained", whole(lost)));
   if (closed) list.append(item("Closed", `with ${closed} meanwhile: it took no byte for too long`));
   const title = `Slept ${seconds(sleptMs)}, had caught up ${seconds(caughtUpMs)} later.`;
   say(make("p", { className: "said", text: title }), list);
