@@ -1,6 +1,9 @@
 //! Why a home does not do what it was asked for.
 
-use crate::limits::{HELD_PATTERNS_MAX, INTERVAL_MAX_MS, KEY_BYTES_MAX, KEYED_BYTES_MAX, KEYS_MAX};
+use crate::limits::{
+    HELD_PATTERNS_MAX, INTERVAL_MAX_MS, KEY_BYTES_MAX, KEYED_BYTES_MAX, KEYS_MAX,
+    PATTERN_TOKENS_MAX,
+};
 use crate::namespace::{Namespace, Payload};
 use crate::policy::Policy;
 use crate::topic::TopicError;
@@ -107,6 +110,12 @@ pub enum AttachError {
     /// There are as many topics as there may be.
     #[error(transparent)]
     Full(#[from] TopicsFull),
+    /// The pattern has more tokens than may be.
+    #[error("a pattern has at most {PATTERN_TOKENS_MAX} tokens, this one {tokens}")]
+    PatternTokens {
+        /// How many it has.
+        tokens: usize,
+    },
     /// As many patterns are held as may be.
     #[error("too many patterns are subscribed ({HELD_PATTERNS_MAX} with an interval at most)")]
     PatternsFull,

@@ -6,6 +6,7 @@ use super::{Event, Held, Mesh, Node, Turn};
 use crate::encoding::Encoding;
 use crate::home::{AttachError, PatternRequest};
 use crate::id::ConnId;
+use crate::limits::{PATTERN_TOKENS_MAX, PATTERN_TOPICS_MAX, PATTERNS_MAX};
 use crate::policy::Policy;
 use crate::rules::Pattern;
 
@@ -37,9 +38,22 @@ impl<T: Ticket> Node<T> {
         turn: &mut Turn<'_, M>,
     ) -> Result<(), AttachError> {
         let PatternWish { client, pattern, interval_ms, policy, encoding } = *wish;
-        let held = self.peers.get(&conn.index).map_or(0, |peer| peer.patterns.len());
-        if held >= crate::limits::PATTERNS_MAX {
-            return Err(AttachError::PatternsFull);
+        let tokens = pattern.as_str().split('.').count();
+        if tokens > PATTERN_TOKENS_MAX {
+            return Err(AttachError::PatternTokens { tokens });
+        }
+        if let Some(peer) = self.peers.get_mut(&conn.index).filter(|peer| peer.conn == conn) {
+            let mut held = peer.patterns.iter_mut();
+            let same =
+                |held: &&mut Held| held.pattern == *pattern && held.interval_ms == interval_ms;
+            if let Some(held) = held.find(same) {
+                // The homes know it: it holds with other terms for what matches from now on.
+                (held.policy, held.encoding) = (policy, encoding);
+                return Ok(());
+            }
+            if peer.patterns.len() >= PATTERNS_MAX {
+                return Err(AttachError::PatternsFull);
+            }
         }
         let others: Vec<_> = self.others().collect();
         let tickets: Vec<_> = others.iter().map_while(|_| turn.mesh.ticket(0)).collect();
@@ -48,8 +62,6 @@ impl<T: Ticket> Node<T> {
             return Err(AttachError::Busy);
         };
         let peer = self.peer(conn, client);
-        let same = |held: &Held| held.pattern == *pattern && held.interval_ms == interval_ms;
-        peer.patterns.retain(|held| !same(held));
         peer.patterns.push(Held { pattern: pattern.clone(), interval_ms, policy, encoding });
         let from = Address { shard: self.shard, conn };
         for (home, ticket) in others.into_iter().zip(tickets) {
@@ -90,7 +102,7 @@ impl<T: Ticket> Node<T> {
             interval_ms,
             encoding,
             shard: from.shard,
-            limit: crate::limits::PATTERN_TOPICS_MAX,
+            limit: PATTERN_TOPICS_MAX,
         };
         let (attachments, cut) =
             self.home.attach_matching(&request, wanted, turn.now, &mut emissions);
