@@ -14,6 +14,7 @@ use crate::none;
 const ARROWS: &[(&str, &[&str])] = &[
     ("corecast-wire", &[]),
     ("corecast-hub", &["corecast-wire"]),
+    ("corecast-feed", &[]),
     ("corecast-tuning", &[]),
     ("corecast-shard", &["corecast-hub", "corecast-tuning", "corecast-wire"]),
     ("corecast", &["corecast-hub", "corecast-shard", "corecast-wire"]),
