@@ -8,6 +8,7 @@
 //! - [`control`]: a publisher and subscribers on a topic of their own, which must not notice what
 //!   a test does to others.
 //! - [`feed`]: a client of the feed.
+//! - [`gateway`]: a publisher of another process, and where it connects.
 //! - [`recording`]: the recorded ticks, read independently of the program.
 //! - [`siege`]: server and control, and what must hold when an attack is over.
 //!
@@ -19,6 +20,7 @@ use eyre::{Result, bail};
 
 pub mod control;
 pub mod feed;
+pub mod gateway;
 pub mod raw;
 pub mod recording;
 pub mod server;

@@ -1,0 +1,152 @@
+//! The admin port: publishing with curl, and what is wrong told as JSON.
+
+#![forbid(unsafe_code)]
+
+use std::net::SocketAddr;
+
+use corecast_tests::feed::FeedClient;
+use corecast_tests::gateway::{address_of, http, post};
+use corecast_tests::raw::Received;
+use corecast_tests::server::TestServer;
+use eyre::{Result, bail, ensure};
+use serde_json::json;
+
+const CONFIG: &str = r#"
+    [admin]
+    body_bytes_max = 65536
+    batch_max = 10
+
+    [[namespaces]]
+    name = "trade"
+    message_bytes_max = 1000
+
+    [[namespaces]]
+    name = "book"
+    snapshot = "published"
+    history_entries = 10
+
+    [[namespaces]]
+    name = "blob"
+    payload = "binary"
+"#;
+
+fn start() -> Result<(TestServer, SocketAddr)> {
+    let options = ["--shards", "2", "--admin", "127.0.0.1:0"];
+    let server = TestServer::start_with(CONFIG, options)?;
+    let admin = address_of(&server, "admin on http://")?;
+    Ok((server, admin))
+}
+
+#[test]
+fn a_message_gets_its_number_and_arrives_byte_by_byte() -> Result<()> {
+    let (server, admin) = start()?;
+    let mut client = FeedClient::open(server.address())?;
+    client.subscribe(&["trade.X"])?;
+    let body = r#"{"topic":"trade.X","data":{ "b":1.00, "a":"\u00e4" },"ts":"17"}"#;
+    let answer = post(admin, "/publish", body)?;
+    let expected = json!({"seq": 1, "delivered": 1, "conflated": 0, "dropped": 0});
+    assert_eq!((answer.status, &answer.body), (200, &expected), "{}", answer.head);
+    let Received::Text(text) = client.raw().receive()? else { bail!("a text") };
+    ensure!(text.contains(r#""ts":"17","data":{ "b":1.00, "a":"\u00e4" }}"#), "{text}");
+
+    let answer = post(admin, "/publish?topic=trade.X", " {\"a\":\n 2}\n")?;
+    assert_eq!((answer.status, &answer.body["seq"]), (200, &json!(2)));
+    let message = client.expect("message")?;
+    assert_eq!((&message["seq"], &message["data"]), (&json!(2), &json!({"a": 2})));
+    server.stop()
+}
+
+#[test]
+fn bytes_and_snapshots_are_published_too() -> Result<()> {
+    let (server, admin) = start()?;
+    let headers = ["Content-Type: application/octet-stream"];
+    let target = "/publish?topic=blob.X&ts=17";
+    assert_eq!(http(admin, "POST", target, &headers, b"\x00\xff\n")?.status, 200);
+    let delta = r#"{"topic":"book.X","data":[1]}"#;
+    assert_eq!(post(admin, "/publish", delta)?.body["seq"], 1);
+    let snapshot = r#"{"topic":"book.X","data":{"all":1},"snapshot":true}"#;
+    assert_eq!(post(admin, "/publish", snapshot)?.body["seq"], 1, "the state at the last message");
+    let mut client = FeedClient::open(server.address())?;
+    client.subscribe(&["book.X"])?;
+    let state = client.expect("snapshot")?;
+    assert_eq!((&state["seq"], &state["data"]), (&json!(1), &json!({"all": 1})));
+
+    client.subscribe(&["blob.X"])?;
+    assert_eq!(http(admin, "POST", target, &headers, b"\x00\xff\n")?.status, 200);
+    let message = client.skip_to("message")?;
+    assert_eq!((&message["data"], &message["ts"]), (&json!("AP8K"), &json!("17")));
+    server.stop()
+}
+
+#[test]
+fn each_mistake_has_its_status_and_names_its_field() -> Result<()> {
+    let (server, admin) = start()?;
+    let long = format!(r#"{{"topic":"trade.X","data":"{}"}}"#, "x".repeat(1_000));
+    let huge = "x".repeat(70_000);
+    for (target, body, status, field, words) in [
+        ("/publish", "", 400, None, "no message"),
+        ("/publish", r#"{"data":1}"#, 400, Some("topic"), "missing"),
+        ("/publish", r#"{"topic":"trade.X"}"#, 400, Some("data"), "missing"),
+        ("/publish", r#"{"topic":"trade.X","data":1,"sequence":1}"#, 400, None, "`sequence`"),
+        ("/publish", r#"{"topic":"none.X","data":1}"#, 404, Some("topic"), "namespace"),
+        ("/publish", r#"{"topic":"trade.*","data":1}"#, 400, Some("topic"), "wildcard"),
+        ("/publish", r#"{"topic":"trade.X@100ms","data":1}"#, 400, Some("topic"), "variant"),
+        ("/publish", r#"{"topic":"blob.X","data":1}"#, 400, Some("data"), "/publish?topic="),
+        ("/publish", &long, 413, Some("data"), "1000"),
+        ("/publish", &huge, 413, None, "65536"),
+        ("/publish", r#"{"topic":"trade.X","data":1,"snapshot":true}"#, 405, Some("snapshot"), ""),
+        ("/publish?topic=trade.X", "{", 400, Some("data"), "not JSON"),
+        ("/publish?key=k", "1", 400, Some("topic"), "missing"),
+        ("/publish?topic=trade.X&nope=1", "1", 400, None, "nope"),
+        ("/publish/batch", "[1", 400, None, "no array"),
+        ("/publish/batch", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11", 413, None, "at most 10"),
+        ("/nowhere", "", 404, None, "/publish"),
+    ] {
+        let answer = post(admin, target, body)?;
+        let error = &answer.body["error"];
+        let shown = body.get(..60).unwrap_or(body);
+        ensure!(answer.status == status, "{target} {shown}: {} {error}", answer.status);
+        ensure!(error["code"] == status, "{target} {shown}: {error}");
+        ensure!(error["field"].as_str() == field, "{target} {shown}: {error}");
+        let message = error["message"].as_str().unwrap_or_default();
+        ensure!(message.contains(words), "{target} {shown}: {message}");
+    }
+    assert_eq!(http(admin, "GET", "/publish", &[], b"")?.status, 405);
+    assert_eq!(http(admin, "GET", "/healthz", &[], b"")?.status, 200);
+    let page = ["Origin: http://example.org"];
+    assert_eq!(http(admin, "POST", "/publish?topic=trade.X", &page, b"1")?.status, 403);
+    server.stop()
+}
+
+#[test]
+fn a_batch_is_published_in_order_and_each_message_has_its_result() -> Result<()> {
+    let (server, admin) = start()?;
+    let mut client = FeedClient::open(server.address())?;
+    client.subscribe(&["trade.X"])?;
+    let array = r#"[{"topic":"trade.X","data":1},{"topic":"none.X","data":2},
+                    {"topic":"trade.X","data":3}]"#;
+    let answer = post(admin, "/publish/batch", array)?;
+    assert_eq!(answer.status, 200);
+    assert_eq!((&answer.body["published"], &answer.body["failed"]), (&json!(2), &json!(1)));
+    let results = &answer.body["results"];
+    assert_eq!((&results[0]["seq"], &results[2]["seq"]), (&json!(1), &json!(2)));
+    assert_eq!(results[1]["error"]["code"], 404);
+    let lines =
+        "{\"topic\":\"trade.X\",\"data\":4}\r\n\nnonsense\n{\"topic\":\"trade.X\",\"data\":5}";
+    let answer = post(admin, "/publish/batch", lines)?;
+    assert_eq!(answer.body["results"][1]["error"]["code"], 400);
+    for (seq, data) in [(1, 1), (2, 3), (3, 4), (4, 5)] {
+        let message = client.expect("message")?;
+        assert_eq!((&message["seq"], &message["data"]), (&json!(seq), &json!(data)));
+    }
+    server.stop()
+}
+
+#[test]
+fn a_port_that_is_open_to_all_is_warned_of() -> Result<()> {
+    let options = ["--shards", "1", "--admin", "0.0.0.0:0"];
+    let server = TestServer::start_with(CONFIG, options)?;
+    let output = server.process().output();
+    ensure!(output.contains("asks nobody who he is"), "{output}");
+    server.stop()
+}
