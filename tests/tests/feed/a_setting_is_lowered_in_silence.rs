@@ -45,7 +45,7 @@ fn a_policy_is_granted_or_the_topics_own_is_told() -> Result<()> {
         ("quote.a", "lossless:gap", "lossless:gap", Value::Null),
         ("quote.a", "drop_oldest", "latest", json!({"policy": "drop_oldest"})),
         ("trade.a", "latest", "lossless:gap", json!({"policy": "latest"})),
-        ("keys.a@50ms", "latest_by_key", "lossless:gap", json!({"policy": "latest_by_key"})),
+        ("keys.a@50ms", "latest_by_key", "lossless:snapshot", json!({"policy": "latest_by_key"})),
     ] {
         let granted = ask(&mut client, topic, json!({"delivery": asked}))?;
         ensure!(granted["policy"] == policy, "{asked}: {granted}");

@@ -76,7 +76,10 @@ presence_max = 1
 "#;
 
 /// What most tests have under `[feed]`.
-const FEED: &str = "[feed]\nidentity = \"query\"\nsend = \"users\"\n";
+const FEED: &str = "[feed]\nidentity = \"query\"\nsend = \"users\"\ncommands_per_second_max = 0\n";
+
+/// Clients that are not there to answer the Close do not hold up the end of a test.
+const CONNECTION: &str = "[connection]\nclose_timeout_ms = 200\n";
 
 /// Two shards: some topics are at home with their subscribers, some are not.
 fn serve() -> Result<TestServer> {
@@ -85,7 +88,8 @@ fn serve() -> Result<TestServer> {
 
 /// The same with other settings beside the namespaces.
 fn serve_with(settings: &str) -> Result<TestServer> {
-    TestServer::start_with(&format!("{settings}\n{NAMESPACES}"), ["--shards", "2"])
+    let config = format!("{settings}\n{CONNECTION}{NAMESPACES}");
+    TestServer::start_with(&config, ["--shards", "2"])
 }
 
 /// Names of topics of a namespace: enough that both shards are home to some.

@@ -4,7 +4,7 @@ use super::codec::policy_of;
 use super::refusal::Refusal;
 use corecast::{
     AttachError, Namespace, Namespaces, Pattern, Policy, check_interval, check_topic,
-    split_variant, variant_name, variant_policy,
+    split_variant, variant_name,
 };
 use corecast_feed::ErrorCode;
 use corecast_feed::command::DeliveryPolicy;
@@ -98,12 +98,7 @@ impl Terms {
         }
         if let Some(delivery) = delivery {
             let (wanted, interval_ms) = (policy_of(delivery), terms.interval_ms);
-            // Of a variant, one array would replace another that has other keys.
-            let possible = interval_ms == 0 || wanted != Policy::LatestByKey;
-            let grants = |namespace: &&Namespace| {
-                let own = variant_policy(namespace, interval_ms);
-                own == wanted || (possible && namespace.allow.contains(&wanted))
-            };
+            let grants = |n: &&Namespace| n.policy_for(interval_ms, Some(wanted)) == wanted;
             if concerned.iter().all(grants) {
                 terms.policy = Some(wanted);
             } else {
