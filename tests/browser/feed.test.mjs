@@ -94,6 +94,7 @@ test("a quote that is not resumed has its snapshot, and no gap", () => {
   const known = streams(quote);
   known.cut();
   assert.equal(known.granted({ ...quote, seq: 50, resumed: false }), null);
+  assert.equal(known.get("quote.A").conflated, 44, "the snapshot stands for the last of 45");
 });
 
 test("streams are restored before patterns, each policy by itself, within the limit", () => {

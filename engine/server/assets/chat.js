@@ -71,7 +71,10 @@ async function subscribed({ ok, errors }) {
   for (const { topic, message } of errors) complain(`${topic}: ${message}`);
   const entry = ok.find(({ topic }) => topic === TOPIC);
   if (!entry) return;
-  if (epoch && entry.epoch !== epoch) byId("lines").replaceChildren();   // numbers begin anew
+  if (epoch && entry.epoch !== epoch) {        // the numbers begin anew
+    byId("lines").replaceChildren();
+    remark("the server has started anew: what was said before is gone");
+  }
   epoch = entry.epoch;
   if (entry.resumed) remark(`back, and nothing is missing: resumed at ${entry.seq}`);
   try {

@@ -58,10 +58,14 @@ export class Streams {
       stream.seq = before.seq;                 // what was missed comes next
       return null;
     }
-    if (conflates(stream.policy)) return null; // the snapshot says all there is to know
     const known = before.epoch === entry.epoch;
-    if (known && entry.seq <= before.seq) return null;
-    if (known) stream.told += entry.seq - before.seq;
+    const missed = known ? entry.seq - before.seq : 0;
+    if (conflates(stream.policy)) {            // the snapshot stands for all that was missed
+      stream.conflated += Math.max(0, missed - 1);
+      return null;
+    }
+    if (known && missed <= 0) return null;
+    stream.told += missed;
     const range = known ? { from: before.seq + 1, to: entry.seq } : {};
     return { type: "gap", topic: entry.topic, ...range, reason: "not resumed" };
   }

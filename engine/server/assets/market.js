@@ -78,7 +78,8 @@ function showBack({ resumed, reset, missed, awayMs }) {
   const session = byId("session").textContent.split(" · ").slice(0, 2).join(" · ");
   const sent = missed ? `, ${whole(missed)} missed messages sent again` : "";
   const snapshots = reset ? `; ${reset} set right by a snapshot` : "";
-  const streams = resumed ? `resumed ${resumed} streams${sent}` : "not resumed";
+  const nothing = reset ? "resumed none" : "a new epoch, nothing to resume";
+  const streams = resumed ? `resumed ${resumed} streams${sent}` : nothing;
   put("session", `${session} · back after ${seconds(awayMs)}: ${streams}${snapshots}`);
 }
 
@@ -333,6 +334,7 @@ byId("slow").addEventListener("click", () => {
     byId("slept").setAttribute("aria-busy", true);    // not each second read aloud
   }
   byId("slow").setAttribute("aria-checked", Boolean(asleep));
+  byId("cut").disabled = Boolean(asleep);
   if (!asleep) byId("slow").disabled = true;
 });
 
@@ -353,7 +355,8 @@ function showSlept({ quotes, trades, gaps, sleptMs, caughtUpMs, closed }) {
     item("Trades", gaps.length
       ? `${whole(trades.received)} came, ${whole(trades.told)} told as missing: `
         + `${ranges.join(", ")}${more}`
-      : `all ${whole(trades.received)} came: they fitted into the queue`),
+      : `all ${whole(trades.received)} came: `
+        + (closed ? "what was missed, by resuming" : "they fitted into the queue")),
     item("Unexplained", whole(lost)));
   if (closed) list.append(item("Closed", `with ${closed} meanwhile: it took no byte for too long`));
   const title = `Slept ${seconds(sleptMs)}, had caught up ${seconds(caughtUpMs)} later.`;

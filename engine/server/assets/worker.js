@@ -172,7 +172,7 @@ function isThere(url) {
 // usual, everything from the time of the nap is told.
 function napEnds(latency) {
   const sinceMs = performance.now() - nap.wokeAt;
-  const caughtUp = latency < nap.usualLatency + CAUGHT_UP_MS;
+  const caughtUp = away.since === null && latency < nap.usualLatency + CAUGHT_UP_MS;
   if (!(sinceMs > CAUGHT_UP_MS && caughtUp) && sinceMs < CATCH_UP_MS_MAX) return;
   const { before, gaps, closed, since, wokeAt } = nap;
   const after = sums();
