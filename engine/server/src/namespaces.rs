@@ -100,7 +100,11 @@ mod tests {
         let own = Namespace { name: "quote".into(), ..Namespace::default() };
         let mut namespaces = vec![own.clone()];
         serve(&mut namespaces);
-        assert_eq!(namespaces, [own.clone()], "no `*` beside it: other topics are unknown");
+        assert_eq!(
+            namespaces,
+            std::slice::from_ref(&own),
+            "no `*` beside it: other topics are unknown"
+        );
         market(&mut namespaces);
         assert_eq!((namespaces.len(), &namespaces[0]), (5, &own));
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{serve, serve_with};
 
-fn send(to: Value, data: Value) -> Value {
+fn send(to: &Value, data: &Value) -> Value {
     json!({"type": "send", "to": to, "data": data})
 }
 
@@ -16,7 +16,7 @@ fn all_connections_of_a_user_get_it_and_only_they() -> Result<()> {
     let open = |user: &str| FeedClient::open_at(server.address(), &format!("/feed?{user}"), &[]);
     let mut of_user = (0..6).map(|_| open("user=J%C3%BCrgen")).collect::<Result<Vec<_>>>()?;
     let (mut other, mut nobody) = (open("user=u2")?, open("")?);
-    let sent = nobody.ask(send(json!({"user": "Jürgen"}), json!({"a": 1})))?;
+    let sent = nobody.ask(send(&json!({"user": "Jürgen"}), &json!({"a": 1})))?;
     ensure!(sent["delivered"] == 6, "{sent}");
     for client in &mut of_user {
         let direct = client.expect("direct")?;
@@ -26,10 +26,10 @@ fn all_connections_of_a_user_get_it_and_only_they() -> Result<()> {
     }
     // Who sends to itself as a user gets it, too.
     let sender = other.name().to_owned();
-    ensure!(other.ask(send(json!({"user": "u2"}), json!(2)))?["delivered"] == 1);
+    ensure!(other.ask(send(&json!({"user": "u2"}), &json!(2)))?["delivered"] == 1);
     let direct = other.expect("direct")?;
     ensure!(direct["from"] == json!({"client": sender, "user": "u2"}), "{direct}");
-    ensure!(other.ask(send(json!({"user": "u3"}), json!(2)))?["delivered"] == 0);
+    ensure!(other.ask(send(&json!({"user": "u3"}), &json!(2)))?["delivered"] == 0);
     other.expect_nothing()?;
     nobody.expect_nothing()?;
     server.stop()
@@ -42,7 +42,7 @@ fn one_connection_gets_it_on_whichever_shard() -> Result<()> {
     let mut clients = (0..8).map(|_| open()).collect::<Result<Vec<_>>>()?;
     let mut sender = FeedClient::open_at(server.address(), "/feed", &["corecast.v1.bin"])?;
     for (number, client) in clients.iter_mut().enumerate() {
-        let sent = sender.ask(send(json!({"client": client.name()}), json!(number)))?;
+        let sent = sender.ask(send(&json!({"client": client.name()}), &json!(number)))?;
         ensure!(sent["delivered"] == 1, "{sent}");
         ensure!(client.expect("direct")?["data"] == number);
     }
@@ -74,7 +74,7 @@ fn who_is_gone_is_not_reached() -> Result<()> {
     let others = (0..4).map(|_| FeedClient::open(server.address())).collect::<Result<Vec<_>>>()?;
     gone.extend(["", "c7Yq", "AAAAAAAAAAAAAAAAAAA"].map(str::to_owned));
     for name in gone {
-        let refused = sender.ask(send(json!({"client": name}), json!(1)))?;
+        let refused = sender.ask(send(&json!({"client": name}), &json!(1)))?;
         let code = if name.is_empty() { 400 } else { 404 };
         ensure!(refused["code"] == code, "{name}: {refused}");
     }
@@ -97,6 +97,6 @@ fn a_user_is_named_well_or_not_at_all() -> Result<()> {
     // Nobody is asked for a name, and nobody has one.
     let server = serve_with("[feed]\nsend = \"users\"\n")?;
     let mut client = FeedClient::open_at(server.address(), "/feed?user=u1", &[])?;
-    ensure!(client.ask(send(json!({"user": "u1"}), json!(1)))?["delivered"] == 0);
+    ensure!(client.ask(send(&json!({"user": "u1"}), &json!(1)))?["delivered"] == 0);
     server.stop()
 }

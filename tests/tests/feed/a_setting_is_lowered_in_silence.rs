@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::serve;
 
 /// Subscribes anew and gives what was granted.
-fn ask(client: &mut FeedClient, topic: &str, policy: Value) -> Result<Value> {
+fn ask(client: &mut FeedClient, topic: &str, policy: &Value) -> Result<Value> {
     let answer = client.subscribe_with(json!({"topics": [topic], "policy": policy}))?;
     let granted = answer["ok"][0].clone();
     ensure!(granted.is_object(), "{answer}");
@@ -27,7 +27,7 @@ fn a_rate_is_granted_or_the_nearest_is_told() -> Result<()> {
         ("quote.*", json!(10), "quote.*@100ms", json!(10), Value::Null),
         ("plain.a", json!(10), "plain.a", Value::Null, json!({"max_hz": 10})),
     ] {
-        let granted = ask(&mut client, topic, json!({"max_hz": hz}))?;
+        let granted = ask(&mut client, topic, &json!({"max_hz": hz}))?;
         ensure!(granted["topic"] == name, "{granted}");
         ensure!(granted["max_hz"] == rate && granted["not_granted"] == not_granted, "{granted}");
         let requested = if name == topic { Value::Null } else { json!(topic) };
@@ -47,7 +47,7 @@ fn a_policy_is_granted_or_the_topics_own_is_told() -> Result<()> {
         ("trade.a", "latest", "lossless:gap", json!({"policy": "latest"})),
         ("keys.a@50ms", "latest_by_key", "lossless:snapshot", json!({"policy": "latest_by_key"})),
     ] {
-        let granted = ask(&mut client, topic, json!({"delivery": asked}))?;
+        let granted = ask(&mut client, topic, &json!({"delivery": asked}))?;
         ensure!(granted["policy"] == policy, "{asked}: {granted}");
         ensure!(granted["not_granted"] == not_granted, "{asked}: {granted}");
     }

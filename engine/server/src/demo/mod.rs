@@ -162,7 +162,7 @@ fn run_market(mut market: Market, publisher: &Publisher, published: &AtomicU64, 
         let key = Some(Bytes::copy_from_slice(topic.as_bytes()));
         let all = Update { key, ..Update::new(ALL, data.clone()) };
         let one = Update { binary, ts: i64::try_from(wall_ns).ok(), ..Update::new(topic, data) };
-        let sent = publish(publisher, one).and_then(|()| publish(publisher, all));
+        let sent = publish(publisher, &one).and_then(|()| publish(publisher, &all));
         if let Err(error) = sent {
             // The engine has ended; who waits for it says why.
             tracing::debug!(%error, "the market ends");
@@ -177,7 +177,7 @@ fn due(started: Instant, at_seconds: f64) -> Instant {
 }
 
 /// Publishes, and waits for room as often as there is none.
-fn publish(publisher: &Publisher, update: Update) -> Result<(), PublishError> {
+fn publish(publisher: &Publisher, update: &Update) -> Result<(), PublishError> {
     loop {
         match publisher.update(update.clone()) {
             Err(PublishError::Full) => publisher.wait_room(),

@@ -31,11 +31,11 @@ impl Open {
     /// `publish`.
     pub(super) fn publish(
         &mut self,
-        command: Publish<'_>,
+        command: &Publish<'_>,
         settings: &FeedSettings,
         context: &mut Context<'_>,
     ) {
-        if let Err(refusal) = self.try_publish(&command, settings, context) {
+        if let Err(refusal) = self.try_publish(command, settings, context) {
             refuse(context, command.id.as_ref(), Some(&command.topic), &refusal);
         }
     }

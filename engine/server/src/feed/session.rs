@@ -214,7 +214,7 @@ impl Open {
             }
             Command::Subscribe(subscribe) => self.subscribe(&subscribe, settings, context),
             Command::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, settings, context),
-            Command::Publish(publish) => self.publish(publish, settings, context),
+            Command::Publish(publish) => self.publish(&publish, settings, context),
             Command::Send(send) => self.send(&send, settings, context),
             Command::Presence(presence) => self.presence(presence, settings, context),
             Command::History(history) => self.history(history, settings, context),
