@@ -89,7 +89,7 @@ impl<S: Sink> Intake<S> {
     ///
     /// Why it was not taken.
     pub(crate) fn update(&self, update: Update) -> Result<(), Refusal> {
-        self.sink.update(self.checked(update)?).map_err(refusal)
+        self.sink.update(self.checked(update)?).map_err(|error| refusal(&error))
     }
 
     /// Publishes, without waiting; what comes back tells later what became of it.
@@ -98,7 +98,7 @@ impl<S: Sink> Intake<S> {
     ///
     /// Why it was not taken.
     pub(crate) fn update_reported(&self, update: Update) -> Result<S::Reported, Refusal> {
-        self.sink.update_reported(self.checked(update)?).map_err(refusal)
+        self.sink.update_reported(self.checked(update)?).map_err(|error| refusal(&error))
     }
 
     /// Waits until there is room again after [`Refusal::Full`].
@@ -193,8 +193,8 @@ impl From<Fault> for Refusal {
     }
 }
 
-fn refusal(error: PublishError) -> Refusal {
-    let (code, field) = match &error {
+fn refusal(error: &PublishError) -> Refusal {
+    let (code, field) = match error {
         PublishError::Full => return Refusal::Full,
         PublishError::Stopped => return Refusal::Stopped,
         PublishError::TooLarge { .. } => (ErrorCode::TooLarge, "data"),
@@ -210,7 +210,7 @@ fn refusal(error: PublishError) -> Refusal {
         // A name that is no topic.
         _ => (ErrorCode::Malformed, "topic"),
     };
-    Fault::new(code, field, &error).into()
+    Fault::new(code, field, error).into()
 }
 
 /// A payload that shares no memory with what it was read with: a short one that is kept for long
@@ -312,11 +312,11 @@ pub(crate) mod tests {
             (PublishError::TooLarge { bytes: 2, bytes_max: 1 }, 413, "data"),
             (PublishError::Topic(corecast::TopicError::Empty), 400, "topic"),
         ] {
-            let Refusal::Bad(fault) = refusal(error) else { panic!("it will never be taken") };
+            let Refusal::Bad(fault) = refusal(&error) else { panic!("it will never be taken") };
             assert_eq!((fault.code, fault.field.as_deref()), (code, Some(field)), "{fault}");
         }
-        assert_eq!(refusal(PublishError::Full), Refusal::Full);
-        assert_eq!(refusal(PublishError::Stopped), Refusal::Stopped);
+        assert_eq!(refusal(&PublishError::Full), Refusal::Full);
+        assert_eq!(refusal(&PublishError::Stopped), Refusal::Stopped);
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod item;
 mod limits;
 mod listener;
 mod publish;
+#[cfg(test)]
+mod tests;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::config::admin::AdminConfig;

@@ -73,7 +73,10 @@ impl Client {
             env!("CARGO_PKG_VERSION"),
         );
         let exchange = async {
-            stream.write_all(&[head.as_bytes(), body].concat()).await.map_err(broken)?;
+            stream
+                .write_all(&[head.as_bytes(), body].concat())
+                .await
+                .map_err(|error| broken(&error))?;
             read_answer(&mut stream).await
         };
         let (answer, reusable) = timeout(ANSWER_WITHIN, exchange).await.map_err(|_| {
@@ -119,7 +122,7 @@ async fn read_some(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Result<(), Ht
     match stream.read_buf(bytes).await {
         Ok(0) => Err(HttpError::Broken("the server closed the connection".to_owned())),
         Ok(_) => Ok(()),
-        Err(error) => Err(broken(error)),
+        Err(error) => Err(broken(&error)),
     }
 }
 
@@ -158,7 +161,7 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(usize, Head)>, HttpError> {
     Ok(Some((head_bytes, head)))
 }
 
-fn broken(error: io::Error) -> HttpError {
+fn broken(error: &io::Error) -> HttpError {
     HttpError::Broken(error.to_string())
 }
 

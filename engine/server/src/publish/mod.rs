@@ -147,7 +147,7 @@ fn batch(first: Line, source: &mut Source, max: usize) -> Result<Vec<Line>, (Vec
 
 /// One of the ways to the server.
 enum Sender {
-    Admin(AdminSender),
+    Admin(Box<AdminSender>),
     Framed(Box<FramedSender>),
 }
 
@@ -156,7 +156,10 @@ impl Sender {
         let place = match (&args.tcp, &args.unix) {
             (Some(address), _) => Place::Tcp(*address),
             (None, Some(path)) => Place::Unix(path.clone()),
-            (None, None) => return Ok(Self::Admin(AdminSender::new(args.url.clone(), args))),
+            (None, None) => {
+                let sender = AdminSender::new(args.url.clone(), args);
+                return Ok(Self::Admin(Box::new(sender)));
+            }
         };
         Ok(Self::Framed(Box::new(FramedSender::open(place, args).await?)))
     }
