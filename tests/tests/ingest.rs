@@ -48,7 +48,8 @@ fn expect_closing(said: Said, code: u16, words: &str) -> Result<()> {
 fn a_flood_waits_for_room_and_arrives_whole() -> Result<()> {
     const RECORDS: u64 = 30_000;
     // So few may be pending that the publisher must wait again and again.
-    let (server, ingest) = start("[mesh]\npending_publishes_max = 256\n[outbox]\nframes_max = 65536")?;
+    let (server, ingest) =
+        start("[mesh]\npending_publishes_max = 256\n[outbox]\nframes_max = 65536")?;
     let mut client = FeedClient::open(server.address())?;
     client.subscribe(&["trade.X"])?;
     let mut publisher = Framed::tcp(ingest)?;

@@ -1,4 +1,4 @@
-//! `POST /publish/batch`: many messages, as a JSON array or one to a line, published in their order.
+//! `POST /publish/batch`: many messages, as a JSON array or one to a line, published in order.
 
 use super::App;
 use super::error::{ApiError, JSON};

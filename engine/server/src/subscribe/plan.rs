@@ -74,6 +74,7 @@ fn is_pattern(topic: &str) -> bool {
 mod tests {
     use super::*;
     use corecast_feed::value::{Delivery, Rate};
+    use serde_json::{Value, json};
 
     fn wish(topics: &[&str], max_hz: Option<f64>) -> Wish {
         let max_hz = max_hz.and_then(Rate::new);
@@ -100,14 +101,19 @@ mod tests {
         tracks.granted("a@100ms", Some("a"), 5, None);
         tracks.granted("b.x@100ms", None, 7, None);
         let commands = wish(&["a", "b.*"], Some(10.0)).commands(&tracks, Some("e1"), 10);
-        let policy = r#""policy":{"delivery":"latest","max_hz":10}"#;
+        let latest = json!({"delivery": "latest"});
+        let limited = json!({"delivery": "latest", "max_hz": 10});
+        let at = |topic: &str, seq: u64| json!({"epoch": "e1", "seq": {topic: seq}});
+        let (by_name, by_pattern) = (at("a", 5), at("b.x@100ms", 7));
         let expected = [
-            format!(
-                r#"{{"type":"subscribe","id":1,"topics":["a"],{policy},"resume":{{"epoch":"e1","seq":{{"a":5}}}}}}"#
-            ),
-            r#"{"type":"subscribe","id":2,"topics":["b.x@100ms"],"policy":{"delivery":"latest"},"resume":{"epoch":"e1","seq":{"b.x@100ms":7}}}"#.to_owned(),
-            format!(r#"{{"type":"subscribe","id":3,"topics":["b.*"],{policy}}}"#),
+            json!({"type": "subscribe", "id": 1, "topics": ["a"], "policy": limited,
+                   "resume": by_name}),
+            json!({"type": "subscribe", "id": 2, "topics": ["b.x@100ms"], "policy": latest,
+                   "resume": by_pattern}),
+            json!({"type": "subscribe", "id": 3, "topics": ["b.*"], "policy": limited}),
         ];
+        let commands = commands.iter().map(|command| serde_json::from_str(command));
+        let commands: Vec<Value> = commands.collect::<Result<_, _>>().expect("JSON");
         assert_eq!(commands, expected);
     }
 
