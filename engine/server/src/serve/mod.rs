@@ -44,16 +44,13 @@ pub(crate) struct ServeArgs {
 ///
 /// When the engine does not start, or a shard panics.
 pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> {
-    let built_in = BuiltIn {
-        policies: &[],
-        namespaces: namespaces::serve,
-        identity: Identity::Anonymous,
-    };
+    let built_in =
+        BuiltIn { policies: &[], namespaces: namespaces::serve, identity: Identity::Anonymous };
     let settings = Settings::read(common, &args.serving, built_in)?;
     if namespaces::are_built_in(&settings.running().engine.namespaces) {
         tracing::info!(
-            "no [[namespaces]] are configured: clients of the feed subscribe to any topic, with its \
-             last message as snapshot and 100 messages of history; the server alone publishes"
+            "no [[namespaces]] are configured: clients of the feed subscribe to any topic, with \
+             its last message as snapshot and 100 messages of history; the server alone publishes"
         );
     }
     let door = Door {
