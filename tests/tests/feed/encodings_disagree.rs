@@ -1,8 +1,9 @@
 //! One publication in three encodings: bytes at `/ws/…`, JSON and binary records at `/feed`.
 
-use corecast_feed::binary::{Payload, Record, Records};
+use corecast_feed::binary::{Payload, Quote, Record, Records};
 use corecast_tests::feed::{FeedClient, Heard};
 use corecast_tests::raw::{RawClient, Received};
+use corecast_tests::server::{TestServer, launch};
 use eyre::{Result, bail, ensure};
 use serde_json::{Value, json};
 
@@ -137,5 +138,42 @@ fn what_comes_at_a_topics_own_path_goes_past_the_feed() -> Result<()> {
     }
     // It has no number and no place in the topic's order.
     feed.expect_nothing()?;
+    server.stop()
+}
+
+#[test]
+fn a_quote_of_the_demo_costs_64_bytes_and_means_what_its_json_says() -> Result<()> {
+    let arguments = ["demo", "--listen", "127.0.0.1:0", "--shards", "2", "--rate", "2000"];
+    let server = TestServer::launch(&launch()?.args(arguments))?;
+    let lossless = json!({"topics": ["quote.BTCUSD"], "policy": {"delivery": "lossless:gap"}});
+    let mut json = FeedClient::open(server.address())?;
+    json.subscribe_with(lossless.clone())?;
+    let mut binary = FeedClient::open_at(server.address(), "/feed", &["corecast.v1.bin"])?;
+    let granted = binary.subscribe_with(lossless)?["ok"][0].clone();
+    let expected = json!({"layout": "quote", "price_exponent": -1, "size_exponent": -4});
+    ensure!(granted["body"] == expected, "{granted}");
+    let mut quotes = std::collections::BTreeMap::new();
+    for _ in 0..50 {
+        let bytes = records(&mut binary)?;
+        let record = Records::new(&bytes).next().ok_or_else(|| eyre::eyre!("no record"))??;
+        if let Record::Message { seq, payload, data, .. } = record {
+            ensure!(bytes.len() == 64 && payload == Payload::Bytes, "{} bytes", bytes.len());
+            quotes.insert(seq, Quote::from_bytes(data)?);
+        }
+    }
+    let mut compared = 0;
+    while compared < 40 {
+        let message = json.next()?;
+        let Some(quote) = quotes.get(&message["seq"].as_u64().unwrap_or_default()) else {
+            continue;
+        };
+        let bid = message["data"]["bid"].as_f64().unwrap_or_default();
+        let size = message["data"]["ask_size"].as_f64().unwrap_or_default();
+        ensure!((bid * 10.0).round() as i64 == quote.bid, "{message}: {quote:?}");
+        ensure!((size * 1e4).round() as i64 == quote.ask_size, "{message}: {quote:?}");
+        compared += 1;
+    }
+    // Nobody has to wait for their answers to the Close.
+    drop((json, binary));
     server.stop()
 }
