@@ -48,9 +48,9 @@ const RATE_MAX: f64 = 1_000_000.0;
 /// Serve a synthetic market, with a page that shows it
 ///
 /// Quotes and trades of 48 made-up instruments come in bursts like those of a real feed. Each is
-/// published to quote.SYMBOL or trade.SYMBOL and to market.all: subscribe to them at ws://ADDR/feed,
-/// join one as mere bytes at ws://ADDR/ws/TOPIC, or open the printed address in a browser. There,
-/// chat.lobby is for people; /feed?user=NAME says who one is.
+/// published to quote.SYMBOL or trade.SYMBOL and to market.all: subscribe to them at
+/// ws://ADDR/feed, join one as mere bytes at ws://ADDR/ws/TOPIC, or open the printed address in a
+/// browser. The topics under chat are for people; /feed?user=NAME says who one is.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
