@@ -69,6 +69,15 @@ test("a message of one's own without echo leaves no hole", () => {
   assert.equal(known.take(message("chat.a", 7)), "next");
 });
 
+test("answers that name a topic are no messages of it", () => {
+  const known = streams(lossless("chat.a", 5));
+  for (const type of ["history", "presence", "delivered", "joined", "left", "error"]) {
+    assert.equal(known.take({ type, topic: "chat.a", seq: 5 }), "next");
+  }
+  const { seq, received, repeated, holes } = known.get("chat.a");
+  assert.deepEqual([seq, received, repeated, holes], [5, 0, 0, 0]);
+});
+
 test("a snapshot at any time means: reset to this", () => {
   const known = streams(lossless("book.A", 5));
   assert.equal(known.take({ type: "snapshot", topic: "book.A", seq: 90 }), "reset");

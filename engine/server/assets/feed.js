@@ -71,7 +71,7 @@ export class Streams {
   }
 
   /**
-   * A `message`, `snapshot`, `gap`, `stream_state` or `published`. Returns what it means:
+   * Any event with a topic. Returns what it means for the stream:
    * "next", "reset", "gap", "conflated", or what the protocol rules out: "repeated", "hole".
    */
   take(event) {
@@ -82,7 +82,7 @@ export class Streams {
         stream.seq = event.seq;
         return "reset";
       case "gap":
-        stream.told += event.to - event.from + 1;
+        stream.told += Math.max(0, event.to - event.from + 1);
         stream.seq = Math.max(stream.seq, event.to);
         return "gap";
       case "stream_state":
@@ -91,8 +91,10 @@ export class Streams {
       case "published":                        // stands where the message would, without echo
         if (event.seq === stream.seq + 1) stream.seq = event.seq;
         return "next";
-      default:
+      case "message":
         return this.#count(stream, event.seq);
+      default:                                 // an answer that names the topic
+        return "next";
     }
   }
 
@@ -275,6 +277,8 @@ export class Feed {
     return this.#command({ type: "publish", topic, data, ...options });
   }
 
+  /** To everybody at `{ user }`, or to one `{ client }`. */
+  send(to, data) { return this.#command({ type: "send", to, data }); }
   presence(topic) { return this.#command({ type: "presence", topic }); }
   history(topic, range) { return this.#command({ type: "history", topic, ...range }); }
   ping() { return this.#command({ type: "ping" }); }
@@ -315,15 +319,19 @@ export class Feed {
     this.#welcome = welcome;
     this.#onState({ name: "live", welcome });
     this.#watchOver(welcome.heartbeat_ms * HEARTBEATS_MISSED_MAX);
-    // A cut or a refusal: the next `welcome` tries again, and `onEvent` has seen the answers.
-    this.#restore(welcome).then(() => this.#onState({ name: "restored" }), () => {});
+    this.#restore(welcome);
   }
 
   // Patterns come last: what they match and is live already comes no second time.
-  async #restore({ epoch, limits }) {
+  // What is refused, `onEvent` has seen; after a cut the next `welcome` tries again.
+  async #restore(welcome) {
+    const { epoch, limits } = welcome;
     const { first, patterns } = restoration(this.#wishes, this.streams, epoch, limits.topics);
-    await Promise.all(first.map((command) => this.#command(command)));
-    await Promise.all(patterns.map((command) => this.#command(command)));
+    for (const commands of [first, patterns]) {
+      await Promise.allSettled(commands.map((command) => this.#command(command)));
+      if (this.#welcome !== welcome) return;
+    }
+    this.#onState({ name: "restored" });
   }
 
   // Browsers hide ping frames: what shows that the server is there is that it speaks.

@@ -155,7 +155,7 @@ function sleep(until) {
   tell("awake", { sleptMs: nap.wokeAt - nap.since });
 }
 
-// The one shared memory that a page may have without being isolated from all others; not everywhere.
+// The one shared memory that a page may have without being isolated; not in every browser.
 let cell = null;
 try {
   const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
