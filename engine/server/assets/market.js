@@ -54,7 +54,10 @@ const hear = {
   tick,
   second(told) { latest = told; },
   granted: showGranted,
-  awake: ({ sleptMs }) => say(`Awake after ${seconds(sleptMs)}: reading what lay in buffers …`),
+  awake({ sleptMs }) {
+    showState({ name: "live" });
+    say(`Awake after ${seconds(sleptMs)}: reading what lay in buffers …`);
+  },
   slept: showSlept,
 };
 
@@ -63,7 +66,7 @@ const hear = {
 function showState({ name, code, reason, inMs, welcome }) {
   const why = reason || (code === 1006 ? "no answer" : `closed, ${code}`);
   const text = {
-    connecting: "connecting", live: "live",
+    connecting: "connecting", live: "live", asleep: "not reading",
     waiting: `${why} · next try in ${seconds(inMs)}`, closed: `${why}, not coming back`,
   }[name];
   byId("state").dataset.state = name;
@@ -330,11 +333,11 @@ byId("slow").addEventListener("click", () => {
     asleep = URL.createObjectURL(new Blob(["asleep"]));
     fellAsleepAt = performance.now();
     worker.postMessage({ order: "sleep", until: asleep });
+    showState({ name: "asleep" });
     say("Not reading.");
     byId("slept").setAttribute("aria-busy", true);    // not each second read aloud
   }
   byId("slow").setAttribute("aria-checked", Boolean(asleep));
-  byId("cut").disabled = Boolean(asleep);
   if (!asleep) byId("slow").disabled = true;
 });
 
