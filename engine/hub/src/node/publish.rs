@@ -125,7 +125,9 @@ impl<T: Ticket> Node<T> {
                 except: except.filter(|_| own).map(|address| address.conn),
             };
             let report = turn.hub.publish(&publication, turn.now.mono);
-            if own && let Some(ticket) = &broadcast.ticket {
+            // The account is of what was published: a message, or a notice of no stream.
+            let counts = own || emission.sid == 0;
+            if counts && let Some(ticket) = &broadcast.ticket {
                 ticket.add(report);
             }
             if emission.interval_ms > 0 && turn.hub.subscribers(&emission.name) == 0 {
