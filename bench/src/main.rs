@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use corecast_bench::command::{churn, cost, idle};
+use corecast_bench::command::{churn, cost, feed, idle};
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Measures a corecast server from outside, over loopback")]
@@ -18,6 +18,8 @@ struct Arguments {
 enum Command {
     /// CPU per delivery and latency of a fan-out, backends in turn
     Cost(cost::Options),
+    /// CPU of a conflated variant beside a raw topic at the same rate
+    Feed(feed::Options),
     /// User memory of an idle connection
     Idle(idle::Options),
     /// Files and memory after many connections have come and gone
@@ -27,6 +29,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Cost(options) => cost::run(&options),
+        Command::Feed(options) => feed::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Churn(options) => churn::run(&options),
     };

@@ -2,6 +2,7 @@
 
 pub mod churn;
 pub mod cost;
+pub mod feed;
 pub mod idle;
 
 use std::os::unix::process::ExitStatusExt;

@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("corecast-shard", &["corecast-hub", "corecast-tuning", "corecast-wire"]),
     ("corecast", &["corecast-hub", "corecast-shard", "corecast-wire"]),
     ("corecast-server", &["corecast", "corecast-feed", "corecast-tuning"]),
-    ("corecast-bench", &["corecast-hub", "corecast-wire"]),
+    ("corecast-bench", &["corecast-feed", "corecast-hub", "corecast-wire"]),
     ("corecast-tests", &["corecast", "corecast-bench", "corecast-feed", "corecast-wire"]),
 ];
 

@@ -1,0 +1,256 @@
+//! What a conflated variant costs: 1,000 subscribers of `quote.bench@100ms`, fed with 1,000
+//! messages a second, beside as many of a raw topic that says 10 a second.
+
+mod publisher;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use corecast_wire::frame::Opcode;
+use eyre::{Result, ensure, eyre};
+use serde::Serialize;
+
+use super::{ServerOptions, show, stop};
+use crate::measure::{CLIENT_BUSY_SHARE, OwnLoad, median, table};
+use crate::swarm::{Delivery, Plan, Publishing, Swarm};
+use publisher::Publisher;
+
+/// `corecast-bench feed`.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    #[command(flatten)]
+    server: ServerOptions,
+    /// Connections that receive each message
+    #[arg(long, default_value_t = 1_000)]
+    subscribers: usize,
+    /// Messages a second that are published to the topic of the variant
+    #[arg(long, default_value_t = 1_000.0)]
+    rate: f64,
+    /// Interval of the variant; the raw topic gets one message in each
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    interval_ms: u32,
+    /// Payload bytes of a message
+    #[arg(long, value_name = "BYTES", default_value_t = 256)]
+    payload_bytes: usize,
+    /// Rounds of each case
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds measured per round
+    #[arg(long, default_value_t = 8.0)]
+    seconds: f64,
+    /// Seconds of load before each measurement
+    #[arg(long, default_value_t = 1.5)]
+    warm_up: f64,
+}
+
+/// What is measured, in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Case {
+    /// A raw topic, one message in each interval.
+    Raw,
+    /// The feed's topic is fed, nobody is subscribed: what taking the messages in costs.
+    Fed,
+    /// The feed's topic is fed, all are subscribed to the variant.
+    Variant,
+}
+
+const CASES: [Case; 3] = [Case::Raw, Case::Fed, Case::Variant];
+
+/// What one round of one case gave.
+#[derive(Debug, Clone, Serialize)]
+struct Round {
+    case: Case,
+    delivered: u64,
+    cpu_ms_per_second: f64,
+    /// 0 where nothing was delivered.
+    cpu_ns_per_delivery: f64,
+    client_cpu_share: f64,
+}
+
+/// All rounds, and CPU per second beside the raw topic's: medians over the rounds.
+#[derive(Debug, Clone, Serialize)]
+struct Report {
+    rounds: Vec<Round>,
+    /// Of the variant, everything included.
+    variant_to_raw: f64,
+    /// Of the variant without what taking the messages in costs.
+    variant_without_intake_to_raw: f64,
+    /// The same two for each delivery, which leaves out that one had more of them.
+    variant_to_raw_per_delivery: f64,
+}
+
+/// Measures and prints.
+///
+/// # Errors
+/// When a server or the load client fails, or hardly anything is delivered.
+pub fn run(options: &Options) -> Result<()> {
+    ensure!(options.subscribers > 0 && options.rate > 0.0, "subscribers and rate must be above 0");
+    ensure!(options.payload_bytes >= 64, "a payload has at least 64 bytes");
+    options.server.prepare_client()?;
+    let mut rounds = Vec::new();
+    for round in 0..options.rounds {
+        // The order changes each time, so that drift does not favour one of them.
+        let mut cases = CASES;
+        if round % 2 == 1 {
+            cases.reverse();
+        }
+        for case in cases {
+            eprintln!("round {} of {}, {case:?}", round + 1, options.rounds);
+            rounds.push(measure(options, case)?);
+        }
+    }
+    show(options.server.json, &report(rounds), describe)
+}
+
+fn measure(options: &Options, case: Case) -> Result<Round> {
+    let folder = Folder::new()?;
+    let (config, socket) = (folder.0.join("corecast.toml"), folder.0.join("ingest"));
+    std::fs::write(&config, CONFIG)?;
+    let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| eyre!("{path:?}"));
+    let (config, ingest) = (text(&config)?, text(&socket)?);
+    let server = options.server.start(&["--config", &config, "--ingest-unix", &ingest])?;
+    let mut swarm = Swarm::new(server.address())?;
+    let publisher = open(options, case, &mut swarm)?;
+    let fed = (case != Case::Raw)
+        .then(|| Publisher::start(&socket, TOPIC, options.rate, options.payload_bytes))
+        .transpose()?;
+    if case == Case::Raw {
+        let rate = 1e3 / f64::from(options.interval_ms);
+        let count = ((options.warm_up + options.seconds + 1.0) * rate).ceil() as u64;
+        let payload_bytes = options.payload_bytes;
+        swarm.publish(Publishing { connection: publisher, rate, payload_bytes, count });
+    }
+    swarm.poll_for(Duration::from_secs_f64(options.warm_up), &mut |_| {})?;
+
+    let (before, load) = (server.usage()?, OwnLoad::start());
+    let mut delivered = 0_u64;
+    swarm.poll_for(Duration::from_secs_f64(options.seconds), &mut |delivery| {
+        delivered += u64::from(is_message(case, &delivery));
+    })?;
+    let (client_cpu_share, wall) = (load.share(), load.elapsed());
+    let cpu = server.usage()?.cpu.saturating_sub(before.cpu);
+    if let Some(fed) = fed {
+        fed.stop()?;
+    }
+    drop(swarm);
+    stop(server)?;
+
+    let due = wall.as_secs_f64() * 1e3 / f64::from(options.interval_ms);
+    let due = due * options.subscribers as f64;
+    let least = if case == Case::Fed { 0.0 } else { due * 0.8 };
+    ensure!(delivered as f64 >= least, "{case:?}: {delivered} of {due:.0} deliveries");
+    let per_delivery = cpu.as_nanos() as f64 / delivered.max(1) as f64;
+    Ok(Round {
+        case,
+        delivered,
+        cpu_ms_per_second: cpu.as_secs_f64() * 1e3 / wall.as_secs_f64(),
+        cpu_ns_per_delivery: if delivered == 0 { 0.0 } else { per_delivery },
+        client_cpu_share,
+    })
+}
+
+/// Opens the connections of a case, and subscribes them; returns the one that publishes.
+fn open(options: &Options, case: Case, swarm: &mut Swarm) -> Result<usize> {
+    let plan = Plan::reader(if case == Case::Raw { "/ws/bench" } else { "/feed" });
+    let within = Duration::from_secs(30);
+    let mut answers = 0;
+    let mut count = |delivery: Delivery<'_>| {
+        answers += usize::from(delivery.payload.starts_with(br#"{"type":"subscribed""#));
+    };
+    // The raw topic's publisher hears nothing of itself.
+    let publishers = usize::from(case == Case::Raw);
+    let all = swarm.open_all(&plan, options.subscribers + publishers, within, &mut count)?;
+    if case == Case::Variant {
+        let name = format!("{TOPIC}@{}ms", options.interval_ms);
+        let command = format!(r#"{{"type":"subscribe","topics":["{name}"]}}"#);
+        for connection in all.clone() {
+            swarm.send(connection, Opcode::Text, command.as_bytes());
+        }
+        swarm.poll_for(Duration::from_secs(2), &mut count)?;
+        let subscribers = options.subscribers;
+        ensure!(answers == subscribers, "{answers} of {subscribers} were answered");
+    }
+    Ok(all.start)
+}
+
+fn is_message(case: Case, delivery: &Delivery<'_>) -> bool {
+    case == Case::Raw || delivery.payload.starts_with(br#"{"type":"message""#)
+}
+
+fn report(rounds: Vec<Round>) -> Report {
+    let of = |case: Case, value: fn(&Round) -> f64| -> Vec<f64> {
+        rounds.iter().filter(|round| round.case == case).map(value).collect()
+    };
+    let ratio = |over: &[f64], under: &[f64]| {
+        median(&Vec::from_iter(over.iter().zip(under).map(|(over, under)| over / under)))
+    };
+    let [raw, fed, variant] = CASES.map(|case| of(case, |round| round.cpu_ms_per_second));
+    let [raw_each, _, variant_each] = CASES.map(|case| of(case, |round| round.cpu_ns_per_delivery));
+    let without = Vec::from_iter(variant.iter().zip(&fed).map(|(variant, fed)| variant - fed));
+    Report {
+        variant_to_raw: ratio(&variant, &raw),
+        variant_without_intake_to_raw: ratio(&without, &raw),
+        variant_to_raw_per_delivery: ratio(&variant_each, &raw_each),
+        rounds,
+    }
+}
+
+fn describe(report: &Report) -> String {
+    let mut rows =
+        vec![["", "CPU ms/s", "µs/delivery", "deliveries", "client CPU"].map(str::to_owned)];
+    for case in CASES {
+        let rounds = report.rounds.iter().filter(|round| round.case == case);
+        let rounds = Vec::from_iter(rounds);
+        let middle =
+            |value: fn(&Round) -> f64| median(&Vec::from_iter(rounds.iter().map(|r| value(r))));
+        rows.push([
+            format!("{case:?} median"),
+            format!("{:.1}", middle(|round| round.cpu_ms_per_second)),
+            format!("{:.2}", middle(|round| round.cpu_ns_per_delivery) / 1e3),
+            format!("{:.0}", middle(|round| round.delivered as f64)),
+            format!("{:.0} %", middle(|round| round.client_cpu_share) * 100.0),
+        ]);
+    }
+    let mut text = table(&Vec::from_iter(rows.into_iter().map(|row| row.to_vec())));
+    text += &format!(
+        "CPU per second, variant / raw: {:.3}; without what taking the messages in costs: {:.3}\n\
+         CPU per delivery, variant / raw: {:.3}\n",
+        report.variant_to_raw,
+        report.variant_without_intake_to_raw,
+        report.variant_to_raw_per_delivery
+    );
+    if report.rounds.iter().any(|round| round.client_cpu_share >= CLIENT_BUSY_SHARE) {
+        text += "The load client was the bottleneck in some rounds (CPU of 95 % and more).\n";
+    }
+    text
+}
+
+/// A folder of its own for configuration and socket; removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("corecast-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const TOPIC: &str = "quote.bench";
+/// Heartbeats would be further deliveries, which the raw topic has not.
+const CONFIG: &str = r#"
+[feed]
+heartbeat_ms = 0
+
+[[namespaces]]
+name = "quote"
+policy = "latest"
+"#;
