@@ -92,7 +92,8 @@ impl Keeper {
 pub(crate) enum Lost {
     /// A message that is neither a change nor a whole book.
     Message(Problem),
-    /// A change follows on one that was not recorded: the book knows `known`, it builds on `needed`.
+    /// A change follows on one that was not recorded: the book is at `known`, it builds on
+    /// `needed`.
     Missing { known: u64, needed: u64 },
     /// More than [`BOOK_LEVELS_MAX`] prices on one side.
     Levels,
@@ -206,10 +207,9 @@ mod tests {
     use super::*;
 
     fn change(first: u64, last: u64, bid: (&str, &str), ask: (&str, &str)) -> String {
-        format!(
-            r#"{{"stream":"a@depth","data":{{"U":{first},"u":{last},"b":[["{}","{}"]],"a":[["{}","{}"]]}}}}"#,
-            bid.0, bid.1, ask.0, ask.1
-        )
+        let sides = serde_json::json!([[bid], [ask]]);
+        let (bids, asks) = (&sides[0], &sides[1]);
+        format!(r#"{{"stream":"a@depth","data":{{"U":{first},"u":{last},"b":{bids},"a":{asks}}}}}"#)
     }
 
     fn whole(last: u64, bid: &str, ask: &str) -> String {
@@ -234,7 +234,10 @@ mod tests {
         assert!(!taken(&mut keeper, &change(10, 11, ("9.5", "1"), ("20", "0"))));
         assert!(!taken(&mut keeper, &change(12, 12, ("9.50", "2.10"), ("100", "3"))));
         assert!(taken(&mut keeper, &change(13, 14, ("8", "1"), ("3", "0"))), "every third");
-        let expected = r#"{"lastUpdateId":14,"bids":[["9.50","2.10"],["8","1"]],"asks":[["21","9"],["100","3"]]}"#;
+        let expected = concat!(
+            r#"{"lastUpdateId":14,"bids":[["9.50","2.10"],["8","1"]],"#,
+            r#""asks":[["21","9"],["100","3"]]}"#
+        );
         assert_eq!(keeper.snapshot().as_deref(), Some(expected));
     }
 

@@ -97,11 +97,8 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
     let on_bad = if args.skip_bad { OnBadLine::Skip } else { OnBadLine::Stop };
     // Bad files are told before anything is served.
     let merge = Merge::open(&args.files, on_bad, Topics::default()).map_err(bad_source)?;
-    let built_in = BuiltIn {
-        policies: &[],
-        namespaces: namespaces::market,
-        identity: Identity::Anonymous,
-    };
+    let built_in =
+        BuiltIn { policies: &[], namespaces: namespaces::market, identity: Identity::Anonymous };
     let settings = Settings::read(common, &args.serving, built_in)?;
     let audience = Audience::default();
     let door = Door {
