@@ -137,10 +137,9 @@ impl Sink for Publisher {
     }
 
     fn update_reported(&self, update: Update) -> Result<Self::Reported, PublishError> {
-        let outcome: fn(PublishReport) -> Outcome = match update.kind {
-            UpdateKind::Message => message_outcome,
-            UpdateKind::Snapshot => |report| Ok(taken(report)),
-        };
+        let is_message = update.kind == UpdateKind::Message;
+        let outcome: fn(PublishReport) -> Outcome =
+            if is_message { message_outcome } else { outcome_of };
         Ok(self.update_reported(update)?.map(outcome))
     }
 
@@ -149,18 +148,24 @@ impl Sink for Publisher {
     }
 }
 
-fn taken(report: PublishReport) -> Taken {
-    let PublishReport { seq, delivered, conflated, dropped } = report;
-    Taken { seq, delivered, conflated, dropped }
+/// What only the home could know is a fault of the update like any other.
+fn outcome_of(report: PublishReport) -> Outcome {
+    let PublishReport { seq, delivered, conflated, dropped, refused } = report;
+    match refused.map(|error| refusal(&PublishError::Update(error))) {
+        Some(Refusal::Bad(fault)) => Err(fault),
+        Some(Refusal::Full | Refusal::Stopped) | None => {
+            Ok(Taken { seq, delivered, conflated, dropped })
+        }
+    }
 }
 
-/// Only the home knows whether there is room for one topic more.
+/// A message that was taken has a number: without one its home has ended.
 fn message_outcome(report: PublishReport) -> Outcome {
-    if report.seq.is_none() {
-        let message = "there are as many topics as there may be: see `topics_max`";
-        return Err(Fault::new(ErrorCode::TooMany, "topic", message));
+    let taken = outcome_of(report)?;
+    if taken.seq.is_none() {
+        return Err(Fault::whole(503, "the server is ending"));
     }
-    Ok(taken(report))
+    Ok(taken)
 }
 
 impl Fault {

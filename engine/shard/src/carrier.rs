@@ -17,6 +17,9 @@ use crate::shard::{Shard, slot_mut};
 use corecast_hub::Flush;
 use corecast_hub::session::ClosedBy;
 
+/// The time after which a handler's clockwork goes on behind a panic.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
 /// Without anything due, the node is looked at so often.
 const IDLE: Duration = Duration::from_secs(3_600);
 
@@ -36,7 +39,7 @@ impl node::Mesh<Pass> for Ways<'_> {
     }
 
     fn ticket(&mut self, bytes: usize) -> Option<Pass> {
-        self.mesh.admission.admit(bytes).ok().map(Pass::new)
+        self.mesh.admission.admit_own(bytes).map(Pass::new)
     }
 
     fn wanted(&self) -> Wanted {
@@ -139,7 +142,8 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
 pub(crate) async fn run_timer<H: Handler>(shard: Rc<Shard<H>>) {
     loop {
         let peer = shard.config.listen;
-        let mut wait = None;
+        // A handler that panics is called again: others depend on it.
+        let mut wait = Some(AFTER_PANIC);
         let _ = shard.guard(peer, || {
             let mut hub = shard.hub.borrow_mut();
             let mut context = TimerContext { hub: &mut hub, shard: shard.id, clock: shard.clock };
@@ -155,11 +159,13 @@ pub(crate) async fn run_timer<H: Handler>(shard: Rc<Shard<H>>) {
 pub(crate) fn with_node<H: Handler, R>(
     shard: &Shard<H>,
     hub: &mut Hub,
-    call: impl FnOnce(&mut node::Node<Pass>, &mut Turn<'_, Ways<'_>>) -> R,
+    call: impl FnOnce(&mut node::Node<Pass>, &mut Turn<'_, Pass, Ways<'_>>) -> R,
 ) -> R {
     let mut ways = Ways { mesh: &shard.mesh };
     let now = Now { mono: shard.clock.now(), wall_ns: shard.clock.wall_ns() };
     let mut events = shard.events.borrow_mut();
-    let mut turn = Turn { hub, mesh: &mut ways, now, events: &mut events };
+    let mut queued = shard.broadcasts.borrow_mut();
+    let (events, queued) = (&mut *events, &mut *queued);
+    let mut turn = Turn { hub, mesh: &mut ways, now, events, queued };
     call(&mut shard.node.borrow_mut(), &mut turn)
 }

@@ -10,7 +10,7 @@ use corecast_hub::session::ClosedBy;
 
 use crate::carrier;
 use crate::handler::Handler;
-use crate::limits::MESH_DELIVERIES_PER_TURN_MAX;
+use crate::limits::{MESH_DELIVERIES_PER_TURN_MAX, MESH_JOBS_PER_TURN_MAX};
 use crate::mesh::{Direct, Job, Mailbox};
 use crate::pace;
 use crate::shard::Shard;
@@ -19,9 +19,10 @@ use crate::shard::Shard;
 pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mailbox: Mailbox) {
     let mut done = Vec::new();
     poll_fn(|cx| {
-        let mut deliveries = 0;
+        let (mut deliveries, mut jobs) = (0, 0);
         let mut more = true;
-        while more && deliveries < MESH_DELIVERIES_PER_TURN_MAX {
+        while more && deliveries < MESH_DELIVERIES_PER_TURN_MAX && jobs < MESH_JOBS_PER_TURN_MAX {
+            jobs += 1;
             match mailbox.take(cx.waker()) {
                 // Each of the feed's jobs gives its place back with its last copy.
                 Some(Job::Node(job)) => deliveries += 1 + carrier::carry(&shard, job),

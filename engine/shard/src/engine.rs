@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{ShardPanic, StartError};
 use crate::handler::Handler;
+use crate::limits::MESH_OWN_JOBS_MAX;
 use crate::lock::Lock;
 use crate::mesh::admission::Admission;
 use crate::mesh::{Inbox, Job, Mailbox, Mesh, mailbox};
@@ -238,7 +239,7 @@ impl Mesh {
 }
 
 fn connect_all(config: &Config, shards: usize) -> (Arc<Mesh>, Vec<Mailbox>) {
-    let capacity = config.mesh.pending_publishes_max + INBOX_SPARE;
+    let capacity = config.mesh.pending_publishes_max + MESH_OWN_JOBS_MAX + INBOX_SPARE;
     let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
         (0..shards).map(|_| mailbox(capacity)).unzip();
     let admission = Admission::new(config.mesh.clone(), &config.outbox);

@@ -1,10 +1,12 @@
 //! What a handler can do in the feed: streams with numbers, snapshots, history and presence.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use corecast_hub::home::{AttachError, AttachRequest, Attachment};
 use corecast_hub::node::{
-    Address, AttachResult, Event, Node, Origin, PatternWish, Question, Sent, Turn, Updated,
+    Address, AttachResult, Broadcast, Event, Node, Origin, PatternWish, Question, Sent, Turn,
+    Updated,
 };
 use corecast_hub::{
     ConnId, Encoding, Frames, Hub, Namespaces, Now, Pattern, Policy, Publication, SharedFrames,
@@ -20,6 +22,7 @@ use crate::{ConnectionId, Context, PublishError, ShardId};
 pub(crate) struct FeedParts<'a> {
     pub(crate) node: &'a mut Node<Pass>,
     pub(crate) events: &'a mut Vec<(ConnId, Event)>,
+    pub(crate) queued: &'a mut Vec<Arc<Broadcast<Pass>>>,
     /// What each connection of the shard speaks, by its index; none before it is open.
     pub(crate) spoken: &'a RefCell<Vec<Option<Encoding>>>,
     pub(crate) epoch: u64,
@@ -46,7 +49,8 @@ impl Feed<'_, '_> {
     pub fn speak(&mut self, encoding: Encoding) {
         let index = self.context.id().conn.index as usize;
         let mut spoken = self.context.feed.spoken.borrow_mut();
-        if let Some(place) = spoken.get_mut(index) {
+        // One that has gone speaks no more.
+        if let Some(place @ Some(_)) = spoken.get_mut(index) {
             self.context.publishing.mesh.speak(*place, Some(encoding));
             *place = Some(encoding);
         }
@@ -192,13 +196,14 @@ impl Feed<'_, '_> {
 
     fn with_node<R>(
         &mut self,
-        call: impl FnOnce(&mut Node<Pass>, &mut Turn<'_, Ways<'_>>) -> R,
+        call: impl FnOnce(&mut Node<Pass>, &mut Turn<'_, Pass, Ways<'_>>) -> R,
     ) -> R {
         let now = Now { mono: self.context.now(), wall_ns: self.wall_ns() };
         let Context { publishing, feed, .. } = &mut *self.context;
         let mut ways = Ways { mesh: publishing.mesh };
         let (hub, events) = (&mut *publishing.hub, &mut *feed.events);
-        call(feed.node, &mut Turn { hub, mesh: &mut ways, now, events })
+        let queued = &mut *feed.queued;
+        call(feed.node, &mut Turn { hub, mesh: &mut ways, now, events, queued })
     }
 }
 

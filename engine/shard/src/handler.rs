@@ -43,8 +43,9 @@ pub trait Handler: 'static {
         let _ = (data, message, context);
     }
 
-    /// An answer of the feed that could not be given at once. It is handled before anything else
-    /// is queued for this connection.
+    /// An answer of the feed that could not be given at once. What came from another shard is
+    /// handled before anything else is queued for this connection; what this one answers, by the
+    /// end of the turn.
     fn on_event(&mut self, data: &mut Self::Data, event: Event, context: &mut Context<'_>) {
         let _ = (data, event, context);
     }

@@ -54,6 +54,13 @@ pub const MESSAGES_PER_TURN_MAX: usize = 256;
 /// Deliveries (socket × message) that one turn of the mesh queues before others get their turn.
 pub const MESH_DELIVERIES_PER_TURN_MAX: u64 = 50_000;
 
+/// Jobs that one turn of the mesh does before others get their turn.
+pub const MESH_JOBS_PER_TURN_MAX: u32 = 4_096;
+
+/// Places in the mesh beyond those for publications: what shards say to each other on their own
+/// (subscriptions, ticks, leaves) must not wait for publishers that never do.
+pub const MESH_OWN_JOBS_MAX: usize = 4_096;
+
 /// Bytes that a closing connection's peer may still send before its socket is closed under it.
 pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
 

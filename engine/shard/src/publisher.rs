@@ -59,8 +59,8 @@ impl Publisher {
     ///
     /// # Errors
     /// As [`publish`](Self::publish); [`PublishError::Update`] when no namespace takes it. What
-    /// only its home can know, that it would make a topic too many, is logged there and told by
-    /// [`update_reported`](Self::update_reported).
+    /// only its home can know (there is no room for one topic more, or for one key more in its
+    /// snapshot) is counted and told by [`update_reported`](Self::update_reported).
     pub fn update(&self, update: Update) -> Result<(), PublishError> {
         self.post_update(update, Pass::new)
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use corecast_hub::chunks::Chunks;
-use corecast_hub::node::{Event, Node};
+use corecast_hub::node::{Broadcast, Event, Node};
 use corecast_hub::session::{ClosedBy, Phase, Session, SessionConfig};
 use corecast_hub::{ConnId, Encoding, Flush, Hub, SLOW_CLOSE_CODE, SlowReason, Timestamp};
 use corecast_wire::{CloseCode, Receiver, ReceiverLimits, Role};
@@ -40,6 +40,8 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) hub: RefCell<Hub>,
     /// This shard's part in the feed.
     pub(crate) node: RefCell<Node<Pass>>,
+    /// What the node has queued in this turn, whose places in the mesh are given back by `settle`.
+    pub(crate) broadcasts: RefCell<Vec<Arc<Broadcast<Pass>>>>,
     /// News of the node for the handler, not told yet.
     pub(crate) events: RefCell<Vec<(ConnId, Event)>>,
     /// What each connection speaks, by its index; none before it is open.
@@ -125,6 +127,7 @@ impl<H: Handler> Shard<H> {
             stats,
             hub: RefCell::new(hub),
             node: RefCell::new(node),
+            broadcasts: RefCell::default(),
             events: RefCell::default(),
             spoken: RefCell::default(),
             epoch,
@@ -220,9 +223,11 @@ impl<H: Handler> Shard<H> {
         let mut hub = self.hub.borrow_mut();
         let mut handler = self.handler.borrow_mut();
         let (mut node, mut events) = (self.node.borrow_mut(), self.events.borrow_mut());
+        let mut queued = self.broadcasts.borrow_mut();
         let feed = FeedParts {
             node: &mut node,
             events: &mut events,
+            queued: &mut queued,
             spoken: &self.spoken,
             epoch: self.epoch,
             clock: self.clock,
@@ -318,6 +323,7 @@ impl<H: Handler> Shard<H> {
         drop(hub);
         // Only now that it is known which outboxes they filled, their places are given back.
         drop(self.published.take());
+        drop(self.broadcasts.take());
     }
 
     /// The hub closes slow readers by itself: their sessions follow.

@@ -1,6 +1,6 @@
 //! Why a home does not do what it was asked for.
 
-use crate::limits::{
+use crate::limits::{PRESENCES_MAX, 
     HELD_PATTERNS_MAX, INTERVAL_MAX_MS, KEY_BYTES_MAX, KEYED_BYTES_MAX, KEYS_MAX,
     PATTERN_TOKENS_MAX,
 };
@@ -116,6 +116,12 @@ pub enum AttachError {
         /// How many it has.
         tokens: usize,
     },
+    /// The connection is in as many topics with presence as it may.
+    #[error("a connection is in at most {PRESENCES_MAX} topics with presence")]
+    JoinedFull,
+    /// The connection is gone.
+    #[error("the connection is gone")]
+    Gone,
     /// As many patterns are held as may be.
     #[error("too many patterns are subscribed ({HELD_PATTERNS_MAX} with an interval at most)")]
     PatternsFull,

@@ -21,7 +21,7 @@ impl<T: Ticket> Node<T> {
         conn: ConnId,
         token: u64,
         question: Question,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> Result<(), AttachError> {
         let (topic, _) = crate::home::split_variant(question.topic())?;
         let home = turn.mesh.home(topic);
@@ -36,14 +36,14 @@ impl<T: Ticket> Node<T> {
         Ok(())
     }
 
-    pub(super) fn asked_by_another<M: Mesh<T>>(&mut self, ask: Ask<T>, turn: &mut Turn<'_, M>) {
+    pub(super) fn asked_by_another<M: Mesh<T>>(&mut self, ask: Ask<T>, turn: &mut Turn<'_, T, M>) {
         let Ask { from, token, question, ticket } = ask;
         let answer = self.answer(question, turn);
         let reply = Reply { to: from.conn, token, answer, _ticket: ticket };
         turn.mesh.post(from.shard, Job::Answer(Box::new(reply)));
     }
 
-    fn answer<M>(&mut self, question: Question, turn: &Turn<'_, M>) -> Answer {
+    fn answer<M>(&mut self, question: Question, turn: &Turn<'_, T, M>) -> Answer {
         match question {
             Question::Presence { topic, limit } => {
                 let (members, total) = self.home.members(&topic, limit);
@@ -63,7 +63,7 @@ impl<T: Ticket> Node<T> {
         name: &str,
         frames: Frames,
         ticket: T,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) {
         let emission = Emission::notice(Arc::from(name), frames);
         let broadcast = self.broadcast(vec![emission], turn.now.mono, Some(ticket));

@@ -7,6 +7,7 @@ use super::{Event, Mesh, Node, Turn};
 use crate::encoding::Encoding;
 use crate::home::{AttachError, AttachRequest, Attachment};
 use crate::id::ConnId;
+use crate::limits::PRESENCES_MAX;
 use crate::policy::Policy;
 use crate::slow::Resync;
 use crate::stream::Stream;
@@ -21,7 +22,7 @@ impl<T: Ticket> Node<T> {
         conn: ConnId,
         token: u64,
         requests: Vec<AttachRequest>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> Vec<AttachResult> {
         let mut by_home: Vec<(u16, Vec<AttachRequest>)> = Vec::new();
         for request in requests {
@@ -33,20 +34,25 @@ impl<T: Ticket> Node<T> {
         }
         let mut results = Vec::new();
         for (home, requests) in by_home {
+            if !turn.hub.is_connected(conn) {
+                results.extend(refuse(requests, &AttachError::Gone));
+                continue;
+            }
+            if !self.may_join(conn, &requests) {
+                results.extend(refuse(requests, &AttachError::JoinedFull));
+                continue;
+            }
             let busy = !self.leaves.is_empty() && requests.iter().any(|r| r.member.is_some());
             let ticket = if busy { None } else { turn.mesh.ticket(0) };
             let Some(ticket) = ticket else {
-                results.extend(requests.into_iter().map(|request| AttachResult {
-                    topic: request.topic,
-                    interval_ms: request.interval_ms,
-                    result: Err(AttachError::Busy),
-                }));
+                results.extend(refuse(requests, &AttachError::Busy));
                 continue;
             };
             self.remember_joins(conn, &requests);
             if home == self.shard {
                 let mut here = self.attach_here(requests, ticket, None, turn).0;
                 leave_out_what_came(conn, &mut here, turn);
+                self.forget_refused_joins(conn, &here);
                 results.extend(here);
             } else {
                 let from = Address { shard: self.shard, conn };
@@ -69,20 +75,24 @@ impl<T: Ticket> Node<T> {
         attachment: &Attachment,
         policy: Policy,
         encoding: Encoding,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> Result<(), SubscribeError> {
         let home = turn.mesh.home(&attachment.topic);
         let start = start(attachment, policy, encoding);
-        turn.hub.start(conn, &stream(attachment, home), start, turn.now.mono)?;
+        let started = turn.hub.start(conn, &stream(attachment, home), start, turn.now.mono);
+        if started.is_err() && attachment.interval_ms == 0 {
+            // Who does not get a topic is not in it either.
+            self.leave_topic(conn, &attachment.topic, turn);
+        }
         self.settle(turn);
-        Ok(())
+        started.map(|_| ())
     }
 
     /// This node is the home: another's connection wants topics.
     pub(super) fn attach_for_another<M: Mesh<T>>(
         &mut self,
         attach: Attach<T>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) {
         let Attach { from, purpose, requests, ticket } = attach;
         let (results, said, ticket) = self.attach_here(requests, ticket, Some(from.shard), turn);
@@ -97,7 +107,7 @@ impl<T: Ticket> Node<T> {
         requests: Vec<AttachRequest>,
         ticket: T,
         but: Option<u16>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> (Vec<AttachResult>, Option<Arc<Broadcast<T>>>, Option<T>) {
         let wanted = turn.mesh.wanted();
         let mut emissions = std::mem::take(&mut self.emissions);
@@ -117,7 +127,7 @@ impl<T: Ticket> Node<T> {
         emissions: Vec<crate::home::Emission>,
         ticket: T,
         but: Option<u16>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> (Option<Arc<Broadcast<T>>>, Option<T>) {
         if emissions.is_empty() {
             self.emissions = emissions;
@@ -128,14 +138,16 @@ impl<T: Ticket> Node<T> {
     }
 
     /// A home has answered.
-    pub(super) fn attached<M: Mesh<T>>(&mut self, attached: Attached<T>, turn: &mut Turn<'_, M>) {
+    pub(super) fn attached<M: Mesh<T>>(&mut self, attached: Attached<T>, turn: &mut Turn<'_, T, M>) {
         let Attached { to, purpose, said, mut results, _ticket } = attached;
         if let Some(said) = said {
             self.deliver(&said, turn);
+            turn.queued.push(said);
         }
         match purpose {
             Purpose::Subscribe { token } => {
                 if turn.hub.is_connected(to) {
+                    self.forget_refused_joins(to, &results);
                     leave_out_what_came(to, &mut results, turn);
                     turn.events.push((to, Event::Attached { token, results }));
                 }
@@ -149,7 +161,7 @@ impl<T: Ticket> Node<T> {
     }
 
     /// Slow readers go on: each attaches again.
-    pub(super) fn resync_all<M: Mesh<T>>(&mut self, turn: &mut Turn<'_, M>) {
+    pub(super) fn resync_all<M: Mesh<T>>(&mut self, turn: &mut Turn<'_, T, M>) {
         while let Some(resync) = self.resyncs.pop_front() {
             let Resync { conn, topic, interval_ms, encoding, lost_from, .. } = &resync;
             if !turn.hub.is_connected(*conn) {
@@ -180,7 +192,7 @@ impl<T: Ticket> Node<T> {
         conn: ConnId,
         lost_from: u64,
         result: &AttachResult,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) {
         // A topic does not go while somebody is subscribed to it.
         let Ok(attachment) = &result.result else { return };
@@ -189,21 +201,55 @@ impl<T: Ticket> Node<T> {
         turn.hub.resync(conn, &stream, lost_from, snapshot, missed, turn.now.mono);
     }
 
+    /// Whether a connection may be in so many topics with presence.
+    fn may_join(&self, conn: ConnId, requests: &[AttachRequest]) -> bool {
+        let joining = requests.iter().filter(|request| request.member.is_some()).count();
+        let joined = self.peers.get(&conn.index).map_or(0, |peer| peer.joined.len());
+        joining == 0 || joined + joining <= PRESENCES_MAX
+    }
+
     fn remember_joins(&mut self, conn: ConnId, requests: &[AttachRequest]) {
         for request in requests {
             if let Some(member) = &request.member {
                 let peer = self.peer(conn, &member.client);
-                if !peer.joined.contains(&request.topic) {
-                    peer.joined.push(request.topic.clone());
+                *peer.joined.entry(request.topic.clone()).or_default() += 1;
+            }
+        }
+    }
+
+    fn forget_refused_joins(&mut self, conn: ConnId, results: &[AttachResult]) {
+        let Some(peer) = self.peers.get_mut(&conn.index).filter(|peer| peer.conn == conn) else {
+            return;
+        };
+        for result in results.iter().filter(|result| result.result.is_err()) {
+            if let Some(count) = peer.joined.get_mut(&result.topic) {
+                *count -= 1;
+                if *count == 0 {
+                    peer.joined.remove(&result.topic);
                 }
             }
         }
     }
 }
 
+fn refuse(
+    requests: Vec<AttachRequest>,
+    error: &AttachError,
+) -> impl Iterator<Item = AttachResult> {
+    requests.into_iter().map(|request| AttachResult {
+        topic: request.topic,
+        interval_ms: request.interval_ms,
+        result: Err(error.clone()),
+    })
+}
+
 /// Who has a stream already, by a pattern or by name, has all up to the answer, or was told what
 /// it lost: it does not go on from an older place, and nothing comes again.
-fn leave_out_what_came<M>(conn: ConnId, results: &mut [AttachResult], turn: &Turn<'_, M>) {
+fn leave_out_what_came<T, M>(
+    conn: ConnId,
+    results: &mut [AttachResult],
+    turn: &Turn<'_, T, M>,
+) {
     for attachment in results.iter_mut().filter_map(|result| result.result.as_mut().ok()) {
         if attachment.resumed && turn.hub.is_subscribed(conn, &attachment.name) {
             attachment.resumed = false;

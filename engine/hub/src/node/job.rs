@@ -24,8 +24,8 @@ pub struct Address {
 pub trait Ticket: Send + Sync + 'static {
     /// The home gave the publication this number.
     fn sequenced(&self, seq: u64);
-    /// The home refused it.
-    fn refused(&self, error: &UpdateError);
+    /// The home refused it; `told`: its connection is told by [`Event::Refused`].
+    fn refused(&self, error: &UpdateError, told: bool);
     /// A node has queued it.
     fn add(&self, report: Report);
 }

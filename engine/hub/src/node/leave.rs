@@ -13,23 +13,32 @@ impl<T: Ticket> Node<T> {
         conn: ConnId,
         topic: &str,
         name: &str,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> bool {
         let detached = turn.hub.detach(conn, name);
-        let mut left = None;
-        if let Some(peer) = self.peers.get_mut(&conn.index)
-            && peer.conn == conn
-            && let Some(place) = peer.joined.iter().position(|joined| **joined == *topic)
-        {
-            let topics = vec![peer.joined.swap_remove(place)];
-            left = Some(Left { client: peer.client.clone(), topics, patterns: Vec::new() });
-        }
-        if let Some(left) = left {
-            let home = turn.mesh.home(topic);
-            self.leave(home, left, turn);
+        if name == topic {
+            // A variant is no presence in the topic, and its end no end of it.
+            self.leave_topic(conn, topic, turn);
         }
         self.settle(turn);
         detached
+    }
+
+    /// Ends the presence of a connection in a topic.
+    pub(super) fn leave_topic<M: Mesh<T>>(
+        &mut self,
+        conn: ConnId,
+        topic: &str,
+        turn: &mut Turn<'_, T, M>,
+    ) {
+        let Some(peer) = self.peers.get_mut(&conn.index).filter(|peer| peer.conn == conn) else {
+            return;
+        };
+        if peer.joined.remove(topic).is_some() {
+            let (client, topics) = (peer.client.clone(), vec![topic.into()]);
+            let home = turn.mesh.home(topic);
+            self.leave(home, Left { client, topics, patterns: Vec::new() }, turn);
+        }
     }
 
     /// Ends the subscriptions that came about by a pattern. False when there was none.
@@ -38,7 +47,7 @@ impl<T: Ticket> Node<T> {
         conn: ConnId,
         pattern: &Pattern,
         interval_ms: u32,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> bool {
         let Some(peer) = self.peers.get_mut(&conn.index).filter(|peer| peer.conn == conn) else {
             return false;
@@ -60,11 +69,11 @@ impl<T: Ticket> Node<T> {
 
     /// The connection is gone, or about to go: its presence ends, its patterns are given up. Its
     /// subscriptions end with [`Hub::disconnect`](crate::Hub::disconnect), before this call.
-    pub fn disconnect<M: Mesh<T>>(&mut self, conn: ConnId, turn: &mut Turn<'_, M>) {
+    pub fn disconnect<M: Mesh<T>>(&mut self, conn: ConnId, turn: &mut Turn<'_, T, M>) {
         let gone = self.peers.get(&conn.index).is_some_and(|peer| peer.conn == conn);
         let Some(peer) = self.peers.remove(&conn.index).filter(|_| gone) else { return };
         let mut by_home: Vec<(u16, Vec<Box<str>>)> = Vec::new();
-        for topic in peer.joined {
+        for topic in peer.joined.into_keys() {
             let home = turn.mesh.home(&topic);
             match by_home.iter_mut().find(|(of, _)| *of == home) {
                 Some((_, topics)) => topics.push(topic),
@@ -87,7 +96,7 @@ impl<T: Ticket> Node<T> {
         &mut self,
         client: &str,
         patterns: &[(Pattern, u32)],
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) {
         for home in 0..self.shards {
             let (client, patterns) = (client.into(), patterns.to_vec());
@@ -96,12 +105,12 @@ impl<T: Ticket> Node<T> {
     }
 
     /// Tells a home what was left. It must come to know: where the mesh is full, later.
-    fn leave<M: Mesh<T>>(&mut self, home: u16, left: Left, turn: &mut Turn<'_, M>) {
+    fn leave<M: Mesh<T>>(&mut self, home: u16, left: Left, turn: &mut Turn<'_, T, M>) {
         self.leaves.push_back((home, left));
         self.say_leaves(turn);
     }
 
-    pub(super) fn say_leaves<M: Mesh<T>>(&mut self, turn: &mut Turn<'_, M>) {
+    pub(super) fn say_leaves<M: Mesh<T>>(&mut self, turn: &mut Turn<'_, T, M>) {
         while let Some((home, left)) = self.leaves.pop_front() {
             let Some(ticket) = turn.mesh.ticket(0) else {
                 self.leaves.push_front((home, left));
@@ -120,7 +129,7 @@ impl<T: Ticket> Node<T> {
         &mut self,
         left: &Left,
         ticket: Option<T>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) {
         let wanted = turn.mesh.wanted();
         let mut emissions = std::mem::take(&mut self.emissions);

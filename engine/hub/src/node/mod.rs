@@ -61,7 +61,7 @@ pub trait Mesh<T> {
 
 /// What a call may touch besides the node.
 #[derive(Debug)]
-pub struct Turn<'a, M> {
+pub struct Turn<'a, T, M> {
     /// The connections of this node.
     pub hub: &'a mut Hub,
     /// The ways to the others.
@@ -70,6 +70,9 @@ pub struct Turn<'a, M> {
     pub now: Now,
     /// What the handlers are to be told, in order, before anything else is queued for them.
     pub events: &'a mut Vec<(ConnId, Event)>,
+    /// What was queued here, with its places in the mesh: to be let go of when it is known which
+    /// outboxes it filled, so that who waits for room does not see a state that is about to change.
+    pub queued: &'a mut Vec<Arc<Broadcast<T>>>,
 }
 
 /// One shard's part in the feed.
@@ -97,8 +100,9 @@ pub struct Node<T> {
 struct Peer {
     conn: ConnId,
     client: Box<str>,
-    /// Topics with presence, from the moment at which they were asked for.
-    joined: Vec<Box<str>>,
+    /// Topics with presence, from the moment at which they were asked for, and how often that was
+    /// done and not refused.
+    joined: FxHashMap<Box<str>, u32>,
     patterns: Vec<Held>,
 }
 
@@ -148,7 +152,7 @@ impl<T: Ticket> Node<T> {
     }
 
     /// Does what another node asks for.
-    pub fn receive<M: Mesh<T>>(&mut self, job: Job<T>, turn: &mut Turn<'_, M>) {
+    pub fn receive<M: Mesh<T>>(&mut self, job: Job<T>, turn: &mut Turn<'_, T, M>) {
         match job {
             Job::Update(sent) => self.update_came_home(*sent, turn),
             Job::Refused(refusal) => {
@@ -156,7 +160,10 @@ impl<T: Ticket> Node<T> {
                 let event = Event::Refused { token: origin.token, error };
                 turn.events.push((origin.address.conn, event));
             }
-            Job::Broadcast(broadcast) => self.deliver(&broadcast, turn),
+            Job::Broadcast(broadcast) => {
+                self.deliver(&broadcast, turn);
+                turn.queued.push(broadcast);
+            }
             Job::Attach(attach) => self.attach_for_another(*attach, turn),
             Job::Attached(attached) => self.attached(*attached, turn),
             Job::Pattern(wish) => self.pattern_for_another(*wish, turn),
@@ -175,7 +182,7 @@ impl<T: Ticket> Node<T> {
     }
 
     /// What follows from any change: slow readers that can go on, patterns that cannot.
-    pub fn settle<M: Mesh<T>>(&mut self, turn: &mut Turn<'_, M>) {
+    pub fn settle<M: Mesh<T>>(&mut self, turn: &mut Turn<'_, T, M>) {
         turn.hub.take_unmatched(&mut self.unmatched);
         for (conn, pattern) in self.unmatched.drain(..) {
             turn.events.push((conn, Event::PatternCut { pattern }));
@@ -189,7 +196,7 @@ impl<T: Ticket> Node<T> {
     fn peer(&mut self, conn: ConnId, client: &str) -> &mut Peer {
         let peer = self.peers.entry(conn.index).or_insert_with(|| {
             let client = client.into();
-            Box::new(Peer { conn, client, joined: Vec::new(), patterns: Vec::new() })
+            Box::new(Peer { conn, client, joined: FxHashMap::default(), patterns: Vec::new() })
         });
         assert_eq!(peer.conn, conn, "a connection ended and its node was not told");
         peer

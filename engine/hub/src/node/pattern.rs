@@ -35,9 +35,12 @@ impl<T: Ticket> Node<T> {
         &mut self,
         conn: ConnId,
         wish: &PatternWish<'_>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> Result<(), AttachError> {
         let PatternWish { client, pattern, interval_ms, policy, encoding } = *wish;
+        if !turn.hub.is_connected(conn) {
+            return Err(AttachError::Gone);
+        }
         let tokens = pattern.as_str().split('.').count();
         if tokens > PATTERN_TOKENS_MAX {
             return Err(AttachError::PatternTokens { tokens });
@@ -81,7 +84,7 @@ impl<T: Ticket> Node<T> {
     pub(super) fn pattern_for_another<M: Mesh<T>>(
         &mut self,
         wish: PatternAttach<T>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) {
         let to = wish.from.shard;
         let matched = self.find_matching(wish, Some(to), turn);
@@ -92,7 +95,7 @@ impl<T: Ticket> Node<T> {
         &mut self,
         wish: PatternAttach<T>,
         but: Option<u16>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> Matched<T> {
         let PatternAttach { from, pattern, interval_ms, encoding, ticket } = wish;
         let wanted = turn.mesh.wanted();
@@ -113,10 +116,11 @@ impl<T: Ticket> Node<T> {
     }
 
     /// A home has answered: from here on its topics come, those made later included.
-    pub(super) fn matched<M: Mesh<T>>(&mut self, matched: Matched<T>, turn: &mut Turn<'_, M>) {
+    pub(super) fn matched<M: Mesh<T>>(&mut self, matched: Matched<T>, turn: &mut Turn<'_, T, M>) {
         let Matched { home, to, pattern, interval_ms, attachments, cut, said, _ticket } = matched;
         if let Some(said) = said {
             self.deliver(&said, turn);
+            turn.queued.push(said);
         }
         let held = self.peers.get(&to.index).filter(|peer| peer.conn == to).and_then(|peer| {
             let mut held = peer.patterns.iter();

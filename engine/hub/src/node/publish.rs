@@ -25,7 +25,7 @@ pub enum Updated {
 
 impl<T: Ticket> Node<T> {
     /// Publishes from this node. The origin gets an event unless this is the home.
-    pub fn update<M: Mesh<T>>(&mut self, sent: Sent<T>, turn: &mut Turn<'_, M>) -> Updated {
+    pub fn update<M: Mesh<T>>(&mut self, sent: Sent<T>, turn: &mut Turn<'_, T, M>) -> Updated {
         let home = turn.mesh.home(&sent.update.topic);
         if home != self.shard {
             let posted = turn.mesh.post(home, Job::Update(Box::new(sent)));
@@ -40,7 +40,7 @@ impl<T: Ticket> Node<T> {
     }
 
     /// An update has come home from elsewhere.
-    pub(super) fn update_came_home<M: Mesh<T>>(&mut self, sent: Sent<T>, turn: &mut Turn<'_, M>) {
+    pub(super) fn update_came_home<M: Mesh<T>>(&mut self, sent: Sent<T>, turn: &mut Turn<'_, T, M>) {
         let origin = sent.origin;
         let Err((error, ticket)) = self.number(sent, turn) else { return };
         if let Some(origin) = origin {
@@ -53,7 +53,7 @@ impl<T: Ticket> Node<T> {
     fn number<M: Mesh<T>>(
         &mut self,
         sent: Sent<T>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> Result<u64, (UpdateError, T)> {
         let Sent { update, except, origin, published_at, ticket } = sent;
         let wanted = turn.mesh.wanted();
@@ -62,7 +62,7 @@ impl<T: Ticket> Node<T> {
             Ok(seq) => seq,
             Err(error) => {
                 self.emissions = emissions;
-                ticket.refused(&error);
+                ticket.refused(&error, origin.is_some());
                 return Err((error, ticket));
             }
         };
@@ -90,18 +90,19 @@ impl<T: Ticket> Node<T> {
         &mut self,
         broadcast: Broadcast<T>,
         but: Option<u16>,
-        turn: &mut Turn<'_, M>,
+        turn: &mut Turn<'_, T, M>,
     ) -> Arc<Broadcast<T>> {
         let broadcast = Arc::new(broadcast);
         for shard in self.others().filter(|shard| Some(*shard) != but) {
             turn.mesh.post(shard, Job::Broadcast(Arc::clone(&broadcast)));
         }
         self.deliver(&broadcast, turn);
+        turn.queued.push(Arc::clone(&broadcast));
         broadcast
     }
 
     /// Queues what a home has said for the connections of this node.
-    pub(super) fn deliver<M: Mesh<T>>(&mut self, broadcast: &Broadcast<T>, turn: &mut Turn<'_, M>) {
+    pub(super) fn deliver<M: Mesh<T>>(&mut self, broadcast: &Broadcast<T>, turn: &mut Turn<'_, T, M>) {
         if broadcast.home != self.shard
             && let Some((Origin { address, token }, seq)) = broadcast.origin
             && address.shard == self.shard
@@ -130,7 +131,12 @@ impl<T: Ticket> Node<T> {
             if counts && let Some(ticket) = &broadcast.ticket {
                 ticket.add(report);
             }
-            if emission.interval_ms > 0 && turn.hub.subscribers(&emission.name) == 0 {
+            // A notice may come before the subscription that made the variant.
+            let is_message = emission.kind == EmissionKind::Message;
+            if is_message
+                && emission.interval_ms > 0
+                && turn.hub.subscribers(&emission.name) == 0
+            {
                 self.nobody_hears(broadcast.home, emission, turn);
             }
         }
@@ -138,7 +144,7 @@ impl<T: Ticket> Node<T> {
 
     /// Tells a variant's home that nobody here is subscribed. Where the mesh is full, the next
     /// emission comes here in vain and it is told then.
-    fn nobody_hears<M: Mesh<T>>(&mut self, home: u16, emission: &Emission, turn: &mut Turn<'_, M>) {
+    fn nobody_hears<M: Mesh<T>>(&mut self, home: u16, emission: &Emission, turn: &mut Turn<'_, T, M>) {
         if home == self.shard {
             self.home.unheard(&emission.name, emission.stamp, self.shard);
         } else if let Some(ticket) = turn.mesh.ticket(0) {

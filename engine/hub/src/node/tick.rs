@@ -22,7 +22,7 @@ impl<T: Ticket> Node<T> {
     }
 
     /// Does what is due.
-    pub fn tick<M: Mesh<T>>(&mut self, turn: &mut Turn<'_, M>) {
+    pub fn tick<M: Mesh<T>>(&mut self, turn: &mut Turn<'_, T, M>) {
         self.say_leaves(turn);
         if self.home.next_tick().is_some_and(|due| due <= turn.now.mono) {
             // Without room in the mesh the variants conflate a little longer.

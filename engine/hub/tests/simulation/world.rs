@@ -32,7 +32,7 @@ impl Ticket for Pass {
         self.seq.store(seq, Ordering::Relaxed);
     }
 
-    fn refused(&self, error: &UpdateError) {
+    fn refused(&self, error: &UpdateError, _: bool) {
         panic!("refused: {error}");
     }
 
@@ -305,11 +305,12 @@ impl World {
     fn turn<R>(
         &mut self,
         side: usize,
-        call: impl FnOnce(&mut Node<Pass>, &mut Turn<'_, Ways>) -> R,
+        call: impl FnOnce(&mut Node<Pass>, &mut Turn<'_, Pass, Ways>) -> R,
     ) -> R {
         let now = Now { mono: self.now, wall_ns: self.now.0 as i64 };
         let Side { hub, node, ways, events } = &mut self.sides[side];
-        let result = call(node, &mut Turn { hub, mesh: ways, now, events });
+        let mut queued = Vec::new();
+        let result = call(node, &mut Turn { hub, mesh: ways, now, events, queued: &mut queued });
         self.tell_all(side);
         result
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use crate::PublishError;
 use crate::config::{MeshConfig, OutboxConfig};
+use crate::limits::MESH_OWN_JOBS_MAX;
 use crate::waiters::Waiters;
 
 /// The engine-wide account of publications that are accepted and not yet queued on every shard.
@@ -76,6 +77,15 @@ impl Admission {
         let fits = before < self.limits.pending_publishes_max
             && bytes_before.saturating_add(bytes) <= self.limits.pending_bytes_max;
         if fits { Ok(ticket) } else { Err(PublishError::Full) }
+    }
+
+    /// A place for a job of the shards' own: there are some that no publisher can take.
+    pub(crate) fn admit_own(self: &Arc<Self>, bytes: usize) -> Option<Ticket> {
+        let ticket = Ticket { admission: Arc::clone(self), bytes };
+        let before = self.pending.fetch_add(1, Ordering::SeqCst);
+        self.pending_bytes.fetch_add(bytes, Ordering::SeqCst);
+        let fits = before < self.limits.pending_publishes_max + MESH_OWN_JOBS_MAX;
+        fits.then_some(ticket)
     }
 
     /// Whether at most half of what may be pending is: with less, who reads is held back.

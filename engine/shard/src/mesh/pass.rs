@@ -53,9 +53,11 @@ impl Account for Pass {
         }
     }
 
-    fn refused(&self, error: &UpdateError) {
-        if self.cell.is_none() {
-            tracing::warn!(%error, "an update was refused by its topic's home");
+    fn refused(&self, error: &UpdateError, told: bool) {
+        match &self.cell {
+            Some(cell) => cell.refuse(error.clone()),
+            None if told => {}
+            None => tracing::debug!(%error, "an update was refused by its topic's home"),
         }
     }
 
@@ -74,7 +76,8 @@ impl Drop for Pass {
             return;
         };
         let Asked { mesh, by, token } = *asked;
-        let Some(report) = cell.report() else { return };
+        // Of a refusal it was told already.
+        let Some(report) = cell.report().filter(|report| report.refused.is_none()) else { return };
         let seq = report.seq.unwrap_or(0);
         let report = Report {
             delivered: report.delivered,

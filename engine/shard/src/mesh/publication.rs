@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
+use corecast_hub::home::UpdateError;
 use corecast_hub::{Report, Timestamp};
 use corecast_wire::Frame;
 
@@ -51,6 +52,7 @@ pub(crate) struct ReportCell {
     dropped: AtomicU64,
     /// The number that the home gave, 0 as long as there is none.
     seq: AtomicU64,
+    refused: OnceLock<UpdateError>,
     done: AtomicBool,
     waiter: Lock<Option<Waker>>,
 }
@@ -64,6 +66,10 @@ impl ReportCell {
 
     pub(crate) fn number(&self, seq: u64) {
         self.seq.store(seq, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refuse(&self, error: UpdateError) {
+        let _ = self.refused.set(error);
     }
 
     pub(crate) fn finish(&self) {
@@ -80,12 +86,13 @@ impl ReportCell {
             conflated: self.conflated.load(Ordering::Relaxed),
             dropped: self.dropped.load(Ordering::Relaxed),
             seq: Some(self.seq.load(Ordering::Relaxed)).filter(|seq| *seq > 0),
+            refused: self.refused.get().cloned(),
         })
     }
 }
 
 /// What became of one publication, over all shards, once each has queued it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishReport {
     /// Sockets whose queue took it.
     pub delivered: u64,
@@ -93,9 +100,11 @@ pub struct PublishReport {
     pub conflated: u64,
     /// Frames that a policy discarded on this occasion: this one, or older ones in its favour.
     pub dropped: u64,
-    /// The number that the topic's home gave it. A snapshot has that of the last message. None:
-    /// the home refused it, since it would have made one topic too many; or it was a raw frame.
+    /// The number that the topic's home gave it. A snapshot has that of the last message, and none
+    /// before the first. None: it was a raw frame, or refused.
     pub seq: Option<u64>,
+    /// Why the topic's home did not take it: nothing of it was delivered.
+    pub refused: Option<UpdateError>,
 }
 
 /// A [`PublishReport`] to come. Await it on any runtime, or [`wait`](Self::wait) on a thread.
