@@ -118,8 +118,9 @@ impl Stream {
         });
     }
 
-    /// Keeps what stands for all messages up to now. Where somebody has waited for that, it is
-    /// said to all.
+    /// Keeps what stands for all messages up to now. The first that there is, and one that somebody
+    /// has waited for, is said to all: who has the stream by a pattern never attached to it, and
+    /// has nothing yet.
     pub(super) fn set_snapshot(
         &mut self,
         draft: Draft,
@@ -127,9 +128,14 @@ impl Stream {
         turn: &mut Turn<'_>,
     ) {
         let Draft { ts, key, data, binary } = draft;
+        let is_first = self.snapshot.is_none();
         self.hold(Some(Message { seq: self.seq, ts, key, data, binary }));
-        let Some(held) = self.snapshot.as_mut().filter(|held| held.unsynced) else { return };
+        let Some(held) = self.snapshot.as_mut().filter(|held| held.unsynced || is_first) else {
+            return;
+        };
         (held.unsynced, held.told_at) = (false, self.seq);
+        // Nobody who was here before the first has it, wherever it began.
+        held.stateless_from = held.stateless_from.or(Some(0));
         let mut frames = Frames::default();
         for encoding in turn.wanted_but_raw() {
             if let Some(frame) = self.snapshot_frame(encoding, namespace, turn.encoder) {

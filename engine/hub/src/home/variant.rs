@@ -108,13 +108,13 @@ impl Variant {
         if !base.history.covers(snapshot.seq, base.seq) {
             return;
         }
-        let Message { seq, ts, key, data, binary } = snapshot;
+        let since = snapshot.seq;
+        self.stream.hold(Some(Message { seq: self.stream.seq, ..snapshot }));
         let mut unsaid = Vec::new();
         let (encoder, now) = (&mut *turn.encoder, turn.now);
         let counted = encoder.totals;
         let mut quiet = Turn { encoder, wanted: Wanted::NONE, now, out: &mut unsaid };
-        self.stream.set_snapshot(Draft { ts, key, data, binary }, namespace, &mut quiet);
-        for message in base.history.messages_since(seq) {
+        for message in base.history.messages_since(since) {
             self.collect(message, base, namespace, &mut quiet);
         }
         self.flush(base, namespace, &mut quiet);

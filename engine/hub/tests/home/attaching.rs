@@ -40,6 +40,8 @@ fn a_published_snapshot_comes_with_the_messages_since() {
     let mut desk = Desk::new(with_history(SnapshotKind::Published));
     desk.say("n.a", "1");
     assert_eq!(desk.say_snapshot("n.a", "S1"), 1, "a snapshot takes no number");
+    assert_eq!(desk.snapshots(), ["n.a 1 S1"], "nobody can have had one");
+    desk.say_snapshot("n.a", "S1");
     assert!(desk.snapshots().is_empty(), "nobody has waited for it");
     desk.say("n.a", "2");
     desk.say("n.a", "3");
@@ -78,6 +80,28 @@ fn who_is_there_before_the_publisher_gets_its_first_snapshot() {
     // Nor does one who comes back from before the first message have it.
     let back = desk.resume("n.a", 0, 0);
     assert_eq!((back.resumed, past(&back).0), (false, some("n.a 0 S0")));
+}
+
+#[test]
+fn who_has_a_book_by_a_pattern_is_not_left_without_its_first_snapshot() {
+    let mut desk = Desk::new(with_history(SnapshotKind::Published));
+    desk.wanted = Wanted::ALL;
+    desk.home.hold_pattern(&"n.*".parse().expect("a pattern"), 100).expect("held");
+    desk.say_snapshot("n.a", "S0");
+    assert_eq!(desk.snapshots(), ["n.a 0 S0", "n.a@100ms 0 S0"]);
+    assert!(desk.out.iter().all(|emission| emission.frames.get(Encoding::Raw).is_none()));
+    desk.say_snapshot("n.a", "S0b");
+    assert!(desk.out.is_empty(), "all have one");
+    // Who left after the first message has no state, though it attached to nothing.
+    desk.say("n.b", "1");
+    desk.say_snapshot("n.b", "S1");
+    desk.say("n.b", "2");
+    let back = desk.resume("n.b", 0, 1);
+    assert_eq!((back.resumed, past(&back).0), (false, some("n.b 1 S1")));
+    // A variant that is made with the topic's state has one.
+    desk.attach("n.b", 50);
+    desk.say_snapshot("n.b", "S2");
+    assert!(desk.snapshots().is_empty());
 }
 
 #[test]
