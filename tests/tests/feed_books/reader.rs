@@ -34,6 +34,8 @@ pub(crate) struct Tally {
     pub(crate) resumes: (u64, u64),
     pub(crate) gaps: u64,
     pub(crate) snapshots: u64,
+    /// Snapshots that were older than the book.
+    pub(crate) went_back: u64,
 }
 
 /// A book at some point: the topic's index, the number of the last message, and its print.
@@ -220,7 +222,8 @@ impl<'a> Reader<'a> {
             Told::Event(event) => self.event(&event),
             Told::Snapshot(data) => {
                 self.tally.snapshots += 1;
-                self.topic(&data.topic)?.snapshot(&data)
+                self.tally.went_back += u64::from(self.topic(&data.topic)?.snapshot(&data)?);
+                Ok(())
             }
             Told::Gap { topic, from, to } => {
                 self.tally.gaps += 1;
@@ -284,15 +287,15 @@ impl Topic<'_> {
         Ok(())
     }
 
-    fn snapshot(&mut self, data: &Data) -> Result<()> {
+    /// Begins again with what the snapshot says. True when that is older than what was there: a
+    /// slow reader's queue was discarded, and the messages in it and some before come again.
+    fn snapshot(&mut self, data: &Data) -> Result<bool> {
         let Data { topic, seq, data, .. } = data;
         let next = self.next.ok_or_else(|| eyre!("{topic}: a snapshot before the answer"))?;
-        // It stands for what was told, or for what is left out with it.
-        let is_first = self.needs_snapshot;
-        ensure!(is_first || *seq + 1 >= next, "{topic}: snapshot {seq} is older than {next}");
+        let went_back = !self.needs_snapshot && *seq + 1 < next;
         self.book = Some(Book::whole(&serde_json::from_slice(data)?)?);
         (self.next, self.needs_snapshot) = (Some(seq + 1), false);
-        Ok(())
+        Ok(went_back)
     }
 
     fn message(&mut self, data: &Data) -> Result<()> {
