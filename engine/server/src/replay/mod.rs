@@ -61,7 +61,8 @@ pub(crate) struct ReplayArgs {
     #[arg(long, env = "CORECAST_SPEED", value_name = "X|max", default_value = "1")]
     speed: Speed,
 
-    /// Begin again at the end, until a signal ends it
+    /// Begin again at the end, until a signal ends it. The numbers in a book begin again, too: who
+    /// keeps one subscribes to it afresh
     #[arg(long = "loop", env = "CORECAST_LOOP")]
     looped: bool,
 
