@@ -67,6 +67,8 @@ pub const PATTERNS_MAX: usize = 100;
 pub const PATTERN_TOKENS_MAX: usize = 16;
 /// Topics that the patterns of one connection hold, one that two of them hold counted twice.
 pub const PATTERN_TOPICS_MAX: usize = 100_000;
+/// Names of topics that one home looks at in one go for a pattern.
+pub const PATTERN_SCAN_MAX: usize = 10_000;
 /// Bytes by which announcements of topics that patterns matched may exceed an outbox's bound:
 /// [`PATTERN_TOPICS_MAX`] of them may come at once. They may exceed the bound of frames by as
 /// many frames.

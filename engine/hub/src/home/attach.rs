@@ -98,8 +98,25 @@ pub struct PatternRequest<'a> {
     pub encoding: Encoding,
     /// The shard that asks.
     pub shard: u16,
-    /// Topics at most.
+    /// Topics at most; 0 counts as 1.
     pub limit: usize,
+    /// The last name that was looked at before: where a [`Page`] said to go on. None: the first
+    /// page.
+    pub after: Option<&'a str>,
+}
+
+/// A part of the topics that match a pattern.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The topics, in the order of their names.
+    pub attachments: Vec<Attachment>,
+    /// There may be more: the name to go on [after](PatternRequest::after).
+    pub next: Option<Arc<str>>,
+    /// Whether topics made later get their variant: false where too many patterns are held. Pages
+    /// behind the first hold nothing, and say true.
+    pub held: bool,
+    /// Topics of this page that match but have no room for the variant.
+    pub refused: usize,
 }
 
 impl Home {
@@ -132,30 +149,30 @@ impl Home {
         Ok(attachment)
     }
 
-    /// Attaches to all topics that match, in the order of their names, at most `limit`; true when
-    /// there are more, or the pattern cannot be held. Nobody joins. A pattern with an interval is
-    /// [held](Self::hold_pattern). Topics that may not have the interval are left out.
+    /// Attaches to topics that match, in the order of their names: at most `limit` of them, and at
+    /// most [`PATTERN_SCAN_MAX`](crate::limits::PATTERN_SCAN_MAX) names are looked at. Nobody
+    /// joins. On the first page a pattern with an interval is [held](Self::hold_pattern). Topics
+    /// that may not have the interval are left out.
     pub fn attach_matching(
         &mut self,
         request: &PatternRequest<'_>,
         wanted: Wanted,
         now: Now,
         out: &mut Vec<Emission>,
-    ) -> (Vec<Attachment>, bool) {
-        let PatternRequest { pattern, interval_ms, encoding, shard, limit } = *request;
-        let held = self.hold_pattern(pattern, interval_ms);
-        let (numbers, mut cut) = self.matching(pattern, limit);
-        cut |= held.is_err();
-        let mut attachments = Vec::with_capacity(numbers.len());
+    ) -> Page {
+        let PatternRequest { pattern, interval_ms, encoding, shard, limit, after } = *request;
+        let held = after.is_some() || self.hold_pattern(pattern, interval_ms).is_ok();
+        let (numbers, next) = self.matching(pattern, after, limit);
+        let (mut attachments, mut refused) = (Vec::with_capacity(numbers.len()), 0);
         for number in numbers {
             let how = How { interval_ms, encoding, since: None, from: shard };
             match self.attach_to(number, how, wanted, now, out) {
                 Ok(attachment) => attachments.push(attachment),
                 Err(AttachError::NotAllowed { .. }) => {}
-                Err(_) => cut = true,
+                Err(_) => refused += 1,
             }
         }
-        (attachments, cut)
+        Page { attachments, next, held, refused }
     }
 
     /// A shard hears a variant no more, as it found out by an emission with this `stamp`. An

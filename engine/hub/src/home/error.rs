@@ -1,8 +1,8 @@
 //! Why a home does not do what it was asked for.
 
-use crate::limits::{PRESENCES_MAX, 
+use crate::limits::{
     HELD_PATTERNS_MAX, INTERVAL_MAX_MS, KEY_BYTES_MAX, KEYED_BYTES_MAX, KEYS_MAX,
-    PATTERN_TOKENS_MAX,
+    PATTERN_TOKENS_MAX, PRESENCES_MAX,
 };
 use crate::namespace::{Namespace, Payload};
 use crate::policy::Policy;

@@ -1,11 +1,13 @@
 //! Patterns that somebody holds with an interval: a topic made later gets its variant at once.
 
 use std::collections::HashMap;
+use std::ops::Bound;
+use std::sync::Arc;
 
 use super::emission::Emission;
 use super::{AttachError, Home};
 use crate::encoding::Wanted;
-use crate::limits::HELD_PATTERNS_MAX;
+use crate::limits::{HELD_PATTERNS_MAX, PATTERN_SCAN_MAX};
 use crate::message::Now;
 use crate::rules::Pattern;
 
@@ -95,17 +97,32 @@ impl Home {
         Ok(())
     }
 
-    /// The topics that match, in order, at most `limit`, and whether there are more. Only names
-    /// that begin like the pattern are looked at.
-    pub(super) fn matching(&self, pattern: &Pattern, limit: usize) -> (Vec<u32>, bool) {
+    /// The topics that match, in order, at most `limit`; and where to go on if there may be more.
+    /// Only names that begin like the pattern are looked at, those behind `after`.
+    pub(super) fn matching(
+        &self,
+        pattern: &Pattern,
+        after: Option<&str>,
+        limit: usize,
+    ) -> (Vec<u32>, Option<Arc<str>>) {
         let text = pattern.as_str();
         let prefix = &text[..text.find(['*', '>']).unwrap_or(text.len())];
-        let from = std::ops::Bound::Included(prefix);
-        let names = self.ordered.range::<str, _>((from, std::ops::Bound::Unbounded));
+        let behind = after.filter(|after| *after >= prefix).map(Bound::Excluded);
+        let from = behind.unwrap_or(Bound::Included(prefix));
+        let names = self.ordered.range::<str, _>((from, Bound::Unbounded));
         let names = names.take_while(|(name, _)| name.starts_with(prefix));
-        let mut matching = names.filter(|(name, _)| pattern.matches(name)).map(|(_, n)| *n);
-        let numbers = matching.by_ref().take(limit).collect();
-        (numbers, matching.next().is_some())
+        let (mut numbers, mut last) = (Vec::new(), None::<&Arc<str>>);
+        for (looked_at, (name, number)) in names.enumerate() {
+            let matches = pattern.matches(name);
+            if looked_at == PATTERN_SCAN_MAX || matches && numbers.len() == limit.max(1) {
+                return (numbers, last.cloned());
+            }
+            if matches {
+                numbers.push(*number);
+            }
+            last = Some(name);
+        }
+        (numbers, None)
     }
 }
 

@@ -22,7 +22,7 @@ mod variant;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-pub use attach::{AttachRequest, Attachment, PatternRequest};
+pub use attach::{AttachRequest, Attachment, Page, PatternRequest};
 pub use early::check_update;
 pub use emission::{Emission, EmissionKind, HomeTotals};
 pub use error::{AttachError, HistoryError, TopicsFull, UpdateError, check_interval};

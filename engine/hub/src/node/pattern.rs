@@ -1,5 +1,7 @@
 //! Patterns: all homes are asked, and each begins with its own answer.
 
+use std::sync::Arc;
+
 use super::attach::{start, stream};
 use super::job::{Address, Job, Matched, PatternAttach, Ticket};
 use super::{Event, Held, Mesh, Node, Turn};
@@ -100,15 +102,26 @@ impl<T: Ticket> Node<T> {
         let PatternAttach { from, pattern, interval_ms, encoding, ticket } = wish;
         let wanted = turn.mesh.wanted();
         let mut emissions = std::mem::take(&mut self.emissions);
-        let request = PatternRequest {
-            pattern: &pattern,
-            interval_ms,
-            encoding,
-            shard: from.shard,
-            limit: PATTERN_TOPICS_MAX,
-        };
-        let (attachments, cut) =
-            self.home.attach_matching(&request, wanted, turn.now, &mut emissions);
+        let (mut attachments, mut cut) = (Vec::new(), false);
+        let mut next: Option<Arc<str>> = None;
+        loop {
+            let request = PatternRequest {
+                pattern: &pattern,
+                interval_ms,
+                encoding,
+                shard: from.shard,
+                limit: PATTERN_TOPICS_MAX - attachments.len(),
+                after: next.as_deref(),
+            };
+            let page = self.home.attach_matching(&request, wanted, turn.now, &mut emissions);
+            attachments.extend(page.attachments);
+            let full = page.next.is_some() && attachments.len() >= PATTERN_TOPICS_MAX;
+            cut |= !page.held || page.refused > 0 || full;
+            next = page.next.filter(|_| !full);
+            if next.is_none() {
+                break;
+            }
+        }
         let (said, ticket) = self.say_also(emissions, ticket, but, turn);
         let said = said.filter(|_| but.is_some());
         let (home, to) = (self.shard, from.conn);

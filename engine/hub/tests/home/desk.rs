@@ -99,7 +99,16 @@ impl Desk {
         Self::with(vec![Namespace { name: "n".into(), ..namespace }])
     }
 
+    /// The same with room for any number of topics.
+    pub(crate) fn roomy(namespace: Namespace) -> Self {
+        Self::bounded(vec![Namespace { name: "n".into(), ..namespace }], usize::MAX)
+    }
+
     pub(crate) fn with(namespaces: Vec<Namespace>) -> Self {
+        Self::bounded(namespaces, 6)
+    }
+
+    fn bounded(namespaces: Vec<Namespace>, topics_max: usize) -> Self {
         let namespaces = Namespaces::new(namespaces).expect("namespaces");
         Self {
             home: Home::new(HomeConfig {
@@ -109,7 +118,7 @@ impl Desk {
                 namespaces: Arc::new(namespaces),
                 codec: Arc::new(Words),
                 topic_bytes_max: 40,
-                topics_max: 6,
+                topics_max,
             }),
             now: Now { mono: Timestamp(1_000_000_000), wall_ns: 5_000 },
             wanted: Wanted::NONE.with(Encoding::Json),
