@@ -79,9 +79,14 @@ pub const KEYED_BYTES_MAX: usize = 16 << 20;
 pub const HISTORY_REPLY_MAX: usize = 1_000;
 /// Bytes of the messages in such an answer; a first one that is longer goes alone.
 pub const HISTORY_REPLY_BYTES_MAX: usize = 1 << 20;
+/// What a home says, and does, in one tick: the rest is for the next, so that nothing else of the
+/// shard waits long.
+pub const EMISSIONS_PER_TICK_MAX: usize = 1_000;
 /// Patterns that are held with an interval at one home: each new topic is compared with those
 /// that share its first token.
 pub const HELD_PATTERNS_MAX: usize = 65_536;
+/// Paused subscriptions of one connection whose homes are asked at a time.
+pub const RESYNCS_MAX: usize = 256;
 /// Rules of one hub.
 pub const RULES_MAX: usize = 4_096;
 

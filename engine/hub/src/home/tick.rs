@@ -1,6 +1,6 @@
 //! What happens by itself: variants speak, topics fall silent, histories grow old.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Home;
@@ -11,13 +11,14 @@ use super::variant::tick_after;
 use crate::codec::StreamState;
 use crate::encoding::Wanted;
 use crate::id::Timestamp;
+use crate::limits::{EMISSIONS_PER_TICK_MAX, VARIANTS_CEILING};
 use crate::message::Now;
 use crate::namespace::Namespace;
 
 /// The variants that have something to say, by tick and interval: what has nothing costs nothing.
 #[derive(Debug, Default)]
 pub(super) struct Ticks {
-    due: BTreeMap<(Timestamp, u32), Vec<u32>>,
+    due: BTreeMap<(Timestamp, u32), VecDeque<u32>>,
 }
 
 impl Ticks {
@@ -28,9 +29,20 @@ impl Ticks {
                 let interval_ms = variant.stream.interval_ms;
                 let due = tick_after(now, interval_ms);
                 variant.due = Some(due);
-                self.due.entry((due, interval_ms)).or_default().push(number);
+                self.due.entry((due, interval_ms)).or_default().push_back(number);
             }
         }
+    }
+
+    /// Takes out what is listed first for this time: a topic's number and the interval.
+    fn pop(&mut self, due: Timestamp) -> Option<(u32, u32)> {
+        let mut entry = self.due.first_entry().filter(|entry| entry.key().0 == due)?;
+        let interval_ms = entry.key().1;
+        let number = entry.get_mut().pop_front();
+        if entry.get().is_empty() {
+            entry.remove();
+        }
+        Some((number?, interval_ms))
     }
 }
 
@@ -103,33 +115,41 @@ impl Home {
         tick.into_iter().chain(chore).min()
     }
 
-    /// Does all that is due: every variant with something to say whose tick has come says it, as
-    /// one message; topics that were silent for too long are called stale; what is too old is
-    /// forgotten.
+    /// Does what is due: every variant with something to say whose tick has come says it, as one
+    /// message; topics that were silent for too long are called stale; what is too old is
+    /// forgotten. What is due first comes first.
+    ///
+    /// It says at most [`EMISSIONS_PER_TICK_MAX`] things and does at most as many. The rest stays
+    /// due: [`next_tick`](Self::next_tick) is then not behind `now`.
     pub fn tick(&mut self, wanted: Wanted, now: Now, out: &mut Vec<Emission>) {
-        while let Some(entry) = self.ticks.due.first_entry() {
-            let (due, interval_ms) = *entry.key();
-            if due > now.mono {
-                break;
+        let said_before = out.len();
+        for _ in 0..EMISSIONS_PER_TICK_MAX {
+            let Some(due) = self.next_tick().filter(|due| *due <= now.mono) else { return };
+            let room = EMISSIONS_PER_TICK_MAX.saturating_sub(out.len() - said_before);
+            if room == 0 {
+                return;
             }
             let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
-            for number in entry.remove() {
+            if let Some((number, interval_ms)) = self.ticks.pop(due) {
                 let topic = &mut self.topics[number as usize];
                 topic.tick(interval_ms, due, &mut turn);
                 self.chores.list(number, topic, false);
-            }
-        }
-        while let Some((due, number, chore)) = self.chores.due.first().copied() {
-            if due > now.mono {
-                break;
-            }
-            self.chores.due.remove(&(due, number, chore));
-            let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
-            let topic = &mut self.topics[number as usize];
-            match chore {
-                Chore::Stale => self.chores.look_for_silence(number, topic, &mut turn),
-                Chore::Age(interval_ms) => self.chores.forget(number, topic, interval_ms, now.mono),
+            } else if let Some(&(_, number, chore)) = self.chores.due.first() {
+                let topic = &mut self.topics[number as usize];
+                // The topic and each variant may be called stale.
+                if 1 + topic.variants.len() > room {
+                    return;
+                }
+                self.chores.due.pop_first();
+                match chore {
+                    Chore::Stale => self.chores.look_for_silence(number, topic, &mut turn),
+                    Chore::Age(interval_ms) => {
+                        self.chores.forget(number, topic, interval_ms, now.mono);
+                    }
+                }
             }
         }
     }
 }
+
+const _: () = assert!(EMISSIONS_PER_TICK_MAX > VARIANTS_CEILING as usize);

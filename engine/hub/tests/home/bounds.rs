@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use corecast_hub::home::{AttachError, TopicsFull, UpdateError, check_interval};
 use corecast_hub::limits::{
-    HELD_PATTERNS_MAX, INTERVAL_MAX_MS, KEY_BYTES_MAX, KEYED_BYTES_MAX, KEYS_MAX,
+    EMISSIONS_PER_TICK_MAX, HELD_PATTERNS_MAX, INTERVAL_MAX_MS, KEY_BYTES_MAX, KEYED_BYTES_MAX,
+    KEYS_MAX,
 };
 use corecast_hub::{Namespace, Namespaces, Pattern, SnapshotKind, Update, UpdateKind};
 
@@ -146,4 +147,55 @@ fn patterns_held_are_bounded() {
     assert_eq!(desk.home.hold_pattern(&one_more, 0), Ok(()), "needs no holding");
     desk.home.drop_pattern(&pattern(8), 100);
     assert_eq!(desk.home.hold_pattern(&one_more, 100), Ok(()));
+}
+
+#[test]
+fn a_tick_of_many_topics_is_cut_and_loses_nothing() {
+    let topics = 2 * EMISSIONS_PER_TICK_MAX + 300;
+    let (stale_after_ms, variants_max) = (100, 256);
+    let mut desk = Desk::roomy(Namespace { stale_after_ms, variants_max, ..Namespace::default() });
+    desk.attach("n.0", 250);
+    for interval_ms in 1_000..1_255 {
+        desk.attach("n.0", interval_ms);
+    }
+    for topic in 0..topics {
+        let name = format!("n.{topic}");
+        if topic > 0 {
+            desk.attach(&name, 250);
+        }
+        desk.say(&name, "1");
+    }
+    desk.pass_ms(250);
+    let (mut messages, mut stale, mut ticks) = (Vec::new(), 0, 0);
+    while desk.home.next_tick().is_some_and(|due| due <= desk.now.mono) {
+        desk.tick();
+        assert!(desk.out.len() <= EMISSIONS_PER_TICK_MAX, "{} at once", desk.out.len());
+        messages.extend(desk.messages().into_iter().filter(|said| said.contains("@250ms")));
+        stale += desk.notices().len();
+        ticks += 1;
+        assert!(ticks <= 20, "each does as much as it may");
+    }
+    messages.sort_unstable();
+    let mut expected: Vec<_> = (0..topics).map(|topic| format!("n.{topic}@250ms 1 [1]")).collect();
+    expected.sort_unstable();
+    assert!(messages == expected, "{} of {topics}", messages.len());
+    assert_eq!((stale, ticks > 6), (2 * topics + 255, true), "each, and each variant, once");
+}
+
+#[test]
+fn chores_that_say_nothing_are_cut_too() {
+    let topics = EMISSIONS_PER_TICK_MAX + 5;
+    let (history_entries, history_age_ms) = (4, 1_000);
+    let namespace = Namespace { history_entries, history_age_ms, ..Namespace::default() };
+    let mut desk = Desk::roomy(namespace);
+    for topic in 0..topics {
+        desk.say(&format!("n.{topic}"), "1");
+    }
+    desk.pass_ms(60_000);
+    for left in [5, 0] {
+        desk.tick();
+        let held = (0..topics).filter_map(|topic| desk.home.held_by(&format!("n.{topic}")));
+        assert_eq!(held.filter(|memory| memory.history_entries > 0).count(), left);
+        assert_eq!(desk.home.next_tick().is_some(), left > 0);
+    }
 }
