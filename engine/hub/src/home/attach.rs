@@ -180,7 +180,7 @@ impl Home {
     pub fn unheard(&mut self, name: &str, stamp: u64, shard: u16) {
         let Ok((topic, interval_ms)) = split_variant(name) else { return };
         let Some(number) = self.numbers.get(topic) else { return };
-        if self.topics[*number as usize].unheard(interval_ms, stamp, shard) {
+        if self.topics[*number as usize].unheard(interval_ms, stamp, (shard, self.shards)) {
             self.encoder.totals.variants -= 1;
         }
     }
@@ -247,21 +247,21 @@ impl Home {
         out: &mut Vec<Emission>,
     ) -> Result<Attachment, AttachError> {
         let How { interval_ms, encoding, since, from } = how;
-        if interval_ms > 0 {
-            self.make_variant(number, interval_ms, wanted, now, out)?;
+        if interval_ms > 0 && self.make_variant(number, interval_ms, wanted, now, out)? {
+            self.let_holders_hear(number, interval_ms);
         }
         self.stamps += 1;
         let stamp = self.stamps;
         let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
         let topic = &mut self.topics[number as usize];
-        topic.hear(interval_ms, from, stamp);
+        topic.hear(interval_ms, (from, self.shards), stamp);
         let attachment = topic.attachment(interval_ms, encoding, since, &mut turn)?;
         self.encoder.totals.attaches += 1;
         self.encoder.totals.resumed += u64::from(attachment.resumed);
         Ok(attachment)
     }
 
-    /// Makes a topic's variant, if it is not there.
+    /// Makes a topic's variant; false when it is there.
     pub(super) fn make_variant(
         &mut self,
         number: u32,
@@ -269,10 +269,10 @@ impl Home {
         wanted: Wanted,
         now: Now,
         out: &mut Vec<Emission>,
-    ) -> Result<(), AttachError> {
+    ) -> Result<bool, AttachError> {
         let topic = &mut self.topics[number as usize];
         if topic.stream(interval_ms).is_some() {
-            return Ok(());
+            return Ok(false);
         }
         check_interval(&topic.namespace, interval_ms)?;
         let name = super::variant_name(&topic.base.name, interval_ms);
@@ -289,7 +289,7 @@ impl Home {
         self.streams -= u64::from(sid.is_some() && !used);
         // What it starts with grows old, too.
         self.chores.list(number, topic, false);
-        made
+        made.map(|()| true)
     }
 }
 

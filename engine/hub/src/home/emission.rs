@@ -25,6 +25,10 @@ pub struct Emission {
     pub interval_ms: u32,
     /// Which attach of the stream was the last: see [`Home::unheard`](super::Home::unheard).
     pub stamp: u64,
+    /// A bit for each of the first 64 shards: those that hear a variant, as far as its home knows.
+    /// The others need not get this. All ones of a topic itself and of what belongs to no stream;
+    /// all ones, too, where there are more shards than that.
+    pub heard: u64,
     /// What `latest_by_key` conflates by.
     pub key: Option<Bytes>,
     /// What goes out. Only messages have a raw frame.
@@ -44,6 +48,7 @@ impl Emission {
             seq: 0,
             interval_ms: 0,
             stamp: 0,
+            heard: u64::MAX,
             key: None,
             frames,
             kind: EmissionKind::Notice,

@@ -90,11 +90,24 @@ impl Home {
         out: &mut Vec<Emission>,
     ) -> Result<(), AttachError> {
         self.make_variant(number, interval_ms, wanted, now, out)?;
+        self.let_all_hear(number, interval_ms);
+        Ok(())
+    }
+
+    /// There was no room for a variant when its topic was made, or it ended since: where a pattern
+    /// waits for it, any shard may.
+    pub(super) fn let_holders_hear(&mut self, number: u32, interval_ms: u32) {
+        let name = &self.topics[number as usize].base.name;
+        if self.held.intervals(name).contains(&interval_ms) {
+            self.let_all_hear(number, interval_ms);
+        }
+    }
+
+    fn let_all_hear(&mut self, number: u32, interval_ms: u32) {
         self.stamps += 1;
         for shard in 0..self.shards {
-            self.topics[number as usize].hear(interval_ms, shard, self.stamps);
+            self.topics[number as usize].hear(interval_ms, (shard, self.shards), self.stamps);
         }
-        Ok(())
     }
 
     /// The topics that match, in order, at most `limit`; and where to go on if there may be more.

@@ -22,6 +22,8 @@ pub(super) struct Stream {
     pub(super) interval_ms: u32,
     /// Which attach was the last.
     pub(super) stamp: u64,
+    /// The shards that hear it: see [`Emission::heard`].
+    pub(super) heard: u64,
     /// The number of the last message.
     pub(super) seq: u64,
     /// The time of the last message.
@@ -67,8 +69,9 @@ struct Snapshot {
 
 impl Stream {
     pub(super) fn new(name: Arc<str>, sid: u32, interval_ms: u32, seq: u64) -> Self {
-        let (stamp, ts, history, snapshot) = (0, 0, Ring::default(), None);
-        Self { name, sid, interval_ms, stamp, seq, ts, history, snapshot }
+        let (stamp, heard, ts) = (0, u64::MAX, 0);
+        let (history, snapshot) = (Ring::default(), None);
+        Self { name, sid, interval_ms, stamp, heard, seq, ts, history, snapshot }
     }
 
     /// Gives a message its number, keeps it and says it.
@@ -112,6 +115,7 @@ impl Stream {
             seq,
             interval_ms: self.interval_ms,
             stamp: self.stamp,
+            heard: self.heard,
             key,
             frames,
             kind,

@@ -131,13 +131,13 @@ impl Topic {
         Ok(())
     }
 
-    /// A shard hears a stream from now on.
-    pub(super) fn hear(&mut self, interval_ms: u32, shard: u16, stamp: u64) {
+    /// A shard, of so many, hears a stream from now on.
+    pub(super) fn hear(&mut self, interval_ms: u32, (shard, shards): (u16, u16), stamp: u64) {
         match self.place(interval_ms) {
             Ok(place) => {
                 let variant = &mut self.variants[place];
                 variant.stream.stamp = stamp;
-                variant.heard.insert(shard);
+                variant.hear(shard, shards);
             }
             Err(_) if interval_ms == 0 => self.base.stamp = stamp,
             Err(_) => {}
@@ -155,15 +155,16 @@ impl Topic {
         }
     }
 
-    /// A shard hears a variant no more. True when no shard does, and it is gone.
-    pub(super) fn unheard(&mut self, interval_ms: u32, stamp: u64, shard: u16) -> bool {
+    /// A shard, of so many, hears a variant no more. True when no shard does, and it is gone.
+    pub(super) fn unheard(
+        &mut self,
+        interval_ms: u32,
+        stamp: u64,
+        (shard, shards): (u16, u16),
+    ) -> bool {
         let Ok(place) = self.place(interval_ms) else { return false };
         let variant = &mut self.variants[place];
-        if variant.stream.stamp != stamp {
-            return false;
-        }
-        variant.heard.remove(shard);
-        if !variant.heard.is_empty() {
+        if variant.stream.stamp != stamp || !variant.unhear(shard, shards) {
             return false;
         }
         let Stream { sid, seq, .. } = self.variants.remove(place).stream;

@@ -19,7 +19,7 @@ use crate::policy::Policy;
 #[derive(Debug)]
 pub(super) struct Variant {
     pub(super) stream: Stream,
-    pub(super) heard: Shards,
+    heard: Shards,
     /// The tick that it is listed for.
     pub(super) due: Option<Timestamp>,
     pending: Pending,
@@ -47,6 +47,19 @@ impl Variant {
             SnapshotKind::Published => variant.seed_published(base, namespace, turn),
         }
         variant
+    }
+
+    /// A shard of so many hears it from now on.
+    pub(super) fn hear(&mut self, shard: u16, shards: u16) {
+        self.heard.insert(shard);
+        self.stream.heard = self.heard.bits(shards);
+    }
+
+    /// A shard hears it no more. True when none is left that does.
+    pub(super) fn unhear(&mut self, shard: u16, shards: u16) -> bool {
+        self.heard.remove(shard);
+        self.stream.heard = self.heard.bits(shards);
+        self.heard.is_empty()
     }
 
     /// Takes a message of the topic. What does not fit beside those that wait sends them off.
@@ -235,6 +248,12 @@ impl Shards {
         if let Some(word) = self.0.get_mut(usize::from(shard / 64)) {
             *word &= !(1 << (shard % 64));
         }
+    }
+
+    /// A bit for each of so many shards; all ones where they are too many for that.
+    fn bits(&self, shards: u16) -> u64 {
+        let bits = self.0.first().copied().unwrap_or(0);
+        if u32::from(shards) > u64::BITS { u64::MAX } else { bits }
     }
 
     pub(super) fn is_empty(&self) -> bool {

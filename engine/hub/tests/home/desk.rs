@@ -101,19 +101,24 @@ impl Desk {
 
     /// The same with room for any number of topics.
     pub(crate) fn roomy(namespace: Namespace) -> Self {
-        Self::bounded(vec![Namespace { name: "n".into(), ..namespace }], usize::MAX)
+        Self::bounded(vec![Namespace { name: "n".into(), ..namespace }], usize::MAX, SHARDS)
+    }
+
+    /// The same, one of so many.
+    pub(crate) fn of_shards(namespace: Namespace, shards: u16) -> Self {
+        Self::bounded(vec![Namespace { name: "n".into(), ..namespace }], 6, shards)
     }
 
     pub(crate) fn with(namespaces: Vec<Namespace>) -> Self {
-        Self::bounded(namespaces, 6)
+        Self::bounded(namespaces, 6, SHARDS)
     }
 
-    fn bounded(namespaces: Vec<Namespace>, topics_max: usize) -> Self {
+    fn bounded(namespaces: Vec<Namespace>, topics_max: usize, shards: u16) -> Self {
         let namespaces = Namespaces::new(namespaces).expect("namespaces");
         Self {
             home: Home::new(HomeConfig {
                 shard: SHARD,
-                shards: SHARDS,
+                shards,
                 epoch: EPOCH,
                 namespaces: Arc::new(namespaces),
                 codec: Arc::new(Words),

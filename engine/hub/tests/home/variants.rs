@@ -227,3 +227,45 @@ fn a_variant_that_has_no_snapshot_gets_the_next() {
     let kinds: Vec<_> = of_variant.map(|emission| emission.kind).collect();
     assert_eq!(kinds, [EmissionKind::Message, EmissionKind::Snapshot]);
 }
+
+#[test]
+fn a_variant_is_told_to_all_shards_that_hear_it_and_to_no_other() {
+    let mut desk = lossless(SnapshotKind::None);
+    let heard = |desk: &mut Desk| {
+        desk.say("n.a", "1");
+        assert_eq!(desk.out[0].heard, u64::MAX, "the topic itself is for all");
+        desk.pass_ms(100);
+        desk.tick();
+        (desk.out[0].heard, desk.out[0].stamp)
+    };
+    desk.attach("n.a", 100);
+    assert_eq!(heard(&mut desk).0, 0b001);
+    let request = crate::desk::request("n.a", 100);
+    desk.home.attach(&request, 2, desk.wanted, desk.now, &mut desk.out).expect("attached");
+    let (shards, stamp) = heard(&mut desk);
+    assert_eq!(shards, 0b101);
+    desk.home.unheard("n.a@100ms", stamp, 0);
+    assert_eq!(heard(&mut desk).0, 0b100);
+    // Where a pattern waits for it, any shard may have a subscriber.
+    desk.home.unheard("n.a@100ms", stamp, 2);
+    desk.home.hold_pattern(&"n.*".parse().expect("a pattern"), 100).expect("held");
+    desk.attach("n.a", 100);
+    assert_eq!(heard(&mut desk).0, 0b111);
+    desk.say("n.b", "1");
+    desk.pass_ms(100);
+    desk.tick();
+    assert_eq!((&*desk.out[0].name, desk.out[0].heard), ("n.b@100ms", 0b111));
+}
+
+#[test]
+fn with_too_many_shards_for_the_bits_all_are_told() {
+    for (shards, heard) in [(64, 1 << 63), (65, u64::MAX)] {
+        let mut desk = Desk::of_shards(Namespace::default(), shards);
+        let request = crate::desk::request("n.a", 100);
+        desk.home.attach(&request, 63, desk.wanted, desk.now, &mut desk.out).expect("attached");
+        desk.say("n.a", "1");
+        desk.pass_ms(100);
+        desk.tick();
+        assert_eq!(desk.out[0].heard, heard);
+    }
+}
