@@ -78,7 +78,8 @@ impl Hub {
         if aged.kind == Kind::LosslessSnapshot {
             let newest = outbox.newest_number(subscriber.pending());
             if let Some(lost_to) = newest {
-                let pause = Pause { conn, topic, reason, lost_from: lost_to, lost_to };
+                let pause =
+                    Pause { conn, topic, reason, lost_from: lost_to, lost_to, begins: false };
                 ledger.totals.dropped += pause.begin(subscriber, outbox, &mut slot.paused, ledger);
                 return;
             }

@@ -45,6 +45,8 @@ pub const HISTORY_ENTRIES_MAX: u32 = 1 << 20;
 pub const HISTORY_BYTES_MAX: usize = 1 << 30;
 /// The longest time that a namespace can name: 30 days, in milliseconds.
 pub const NAMESPACE_TIME_MS_CEILING: u64 = 30 * 24 * 3_600_000;
+/// Topics that one part of an answer to a pattern holds: no shard is held up for longer.
+pub const PATTERN_PAGE_MAX: usize = 1_000;
 /// Topics with presence of one connection at most.
 pub const PRESENCES_MAX: usize = 1_000;
 /// Members of a topic with presence by default.

@@ -192,7 +192,7 @@ impl Target<'_> {
         let (subscriber, outbox) = (&mut *self.subscriber, &mut *self.outbox);
         let (conn, topic, lost_to) = (self.conn, offer.topic, offer.seq);
         let lost_from = offer.seq + u64::from(offer.is_snapshot);
-        let pause = Pause { conn, topic, reason, lost_from, lost_to };
+        let pause = Pause { conn, topic, reason, lost_from, lost_to, begins: false };
         self.report.dropped += pause.begin(subscriber, outbox, self.paused, self.ledger);
     }
 

@@ -9,6 +9,7 @@ use crate::limits::OUTBOX_BYTES_CEILING;
 use crate::namespace::Payload;
 use crate::offer::{Offer, Target};
 use crate::outbox::entry::{Entry, UNNUMBERED};
+use crate::patterns::Cause;
 use crate::report::Report;
 use crate::slots::Slot;
 use crate::stream::Stream;
@@ -49,11 +50,11 @@ impl<'a> Publication<'a> {
         Self { topic, sid, payload, home, interval_ms, seq, is_snapshot, frames, key, except }
     }
 
-    /// The stream as it was before this message.
+    /// The stream as it was before this message. A snapshot stands for its own number.
     #[must_use]
     pub const fn stream(&self) -> Stream<'a> {
         let &Self { topic: name, sid, payload, home, interval_ms, .. } = self;
-        let seq = self.seq.saturating_sub(1);
+        let seq = if self.is_snapshot { self.seq } else { self.seq.saturating_sub(1) };
         Stream { name, sid, payload, home, interval_ms, seq }
     }
 }
@@ -74,7 +75,9 @@ impl Hub {
     /// O(subscribers). A frame of more than 1 GiB is dropped for all.
     ///
     /// A stream that this hub does not know is looked up among the patterns; where some match,
-    /// their connections are subscribed first, and told so.
+    /// their connections are subscribed first, and told so. Where the stream has a past and its
+    /// namespace keeps a snapshot, their subscriptions begin paused and are listed
+    /// ([`take_resync`](Self::take_resync)): what is between them and the snapshot is in there.
     pub fn publish(&mut self, publication: &Publication<'_>, now: Timestamp) -> Report {
         self.ledger.advance(now);
         let mut report = Report::default();
@@ -149,6 +152,11 @@ impl Hub {
         if publication.home == Stream::NO_HOME || found.is_none() && self.tries.is_empty() {
             return found;
         }
-        self.meet(&publication.stream(), found, publication.seq != 0)
+        let cause = match publication.seq {
+            _ if publication.is_snapshot => Cause::Snapshot,
+            0 => Cause::Notice,
+            _ => Cause::Message,
+        };
+        self.meet(&publication.stream(), found, cause)
     }
 }

@@ -1,12 +1,13 @@
 //! Slow readers of streams that have a snapshot: paused at a bound, and set right again later.
 
 use corecast_wire::Frame;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::frame::SharedFrame;
 use crate::hub::Hub;
 use crate::id::{ConnId, Timestamp, TopicId};
 use crate::ledger::Ledger;
-use crate::limits::OUTBOX_BYTES_CEILING;
+use crate::limits::{OUTBOX_BYTES_CEILING, RESYNCS_MAX};
 use crate::offer::{Offer, Target};
 use crate::outbox::Outbox;
 use crate::outbox::backlog::Notice;
@@ -19,17 +20,16 @@ use crate::stream::{Stream, topic_of};
 
 impl Hub {
     /// Adds to `out` the paused subscriptions that can go on: their reader takes something
-    /// again, and less than half of what may wait does. Each is listed once; who takes it asks
-    /// its home and calls [`resync`](Self::resync).
+    /// again, and less than half of what may wait does. Each is listed once, at most 256 of a
+    /// connection at a time; who takes it asks its home and calls [`resync`](Self::resync).
     pub fn take_resync(&mut self, out: &mut impl Extend<Resync>) {
         let Self { slots, topics, ledger, .. } = self;
         for conn in ledger.resync.drain(..) {
             let Some(slot) = slots.get_mut(conn) else { continue };
             let Some(list) = &mut slot.paused else { continue };
-            for paused in list.0.iter_mut().filter(|paused| !paused.listed) {
-                let Some(position) = slot.subscriptions.position(paused.topic) else { continue };
-                let Some(topic) = topics.get(paused.topic) else { continue };
-                paused.listed = true;
+            list.list(|id, lost_from| {
+                let Some(position) = slot.subscriptions.position(id) else { return };
+                let Some(topic) = topics.get(id) else { return };
                 out.extend(Some(Resync {
                     conn,
                     name: (*topic.name).into(),
@@ -37,8 +37,11 @@ impl Hub {
                     interval_ms: topic.interval_ms,
                     home: topic.home,
                     encoding: topic.subscribers[position as usize].encoding,
-                    lost_from: paused.lost_from,
+                    lost_from,
                 }));
+            });
+            if !list.unlisted.is_empty() {
+                slot.outbox.set_paused(false);
             }
         }
     }
@@ -76,6 +79,33 @@ impl Hub {
         self.resume(conn, id, position, CatchUp { seq: stream.seq, snapshot, missed })
     }
 
+    /// Lets a subscription begin paused: its snapshot did not come, or did not fit. `lost_from`:
+    /// the first number that the client does not get but by the snapshot, or in a gap.
+    #[cold]
+    pub(crate) fn begin_paused(
+        &mut self,
+        conn: ConnId,
+        id: TopicId,
+        lost_from: u64,
+        lost_to: u64,
+        bytes: u32,
+    ) {
+        let Self { slots, topics, ledger, .. } = self;
+        let Slot { outbox, paused, subscriptions, .. } = slots.at_mut(conn.index);
+        let Some(position) = subscriptions.position(id) else { return };
+        let Some(topic) = topics.get_mut(id).filter(|_| !outbox.close_queued()) else { return };
+        let reason = outbox.crossed(bytes, ledger);
+        let pause = Pause { conn, topic: id, reason, lost_from, lost_to, begins: true };
+        let subscriber = topic.at(position).1;
+        ledger.totals.dropped += pause.begin(subscriber, outbox, paused, ledger);
+    }
+
+    /// Whether a subscription is paused because its snapshot is still to come.
+    pub(crate) fn begins_paused(&self, conn: ConnId, id: TopicId) -> bool {
+        let list = self.slots.get(conn).and_then(|slot| slot.paused.as_ref());
+        list.and_then(|list| list.find(id)).is_some_and(|paused| paused.begins)
+    }
+
     /// As [`resync`](Self::resync), for a subscription that is known to be paused.
     pub(crate) fn resume(
         &mut self,
@@ -89,7 +119,7 @@ impl Hub {
         let Some(topic) = topics.get_mut(id) else { return false };
         let (stream, subscriber) = topic.at(position);
         let Some(list) = paused.as_mut() else { return false };
-        let Some(entry) = list.find_mut(id).filter(|_| !outbox.close_queued()) else {
+        let Some(&entry) = list.find(id).filter(|_| !outbox.close_queued()) else {
             return false;
         };
         let fits = outbox.fits_all(catch_up.frames(), catch_up.bytes(), ledger);
@@ -101,7 +131,7 @@ impl Hub {
             return false;
         }
         if !fits || !is_newer {
-            entry.listed = false;
+            list.unlist(id);
             outbox.set_paused(true);
             return false;
         }
@@ -109,13 +139,15 @@ impl Hub {
         let (from, to, reason) = (entry.lost_from.max(1), catch_up.covered(), entry.reason);
         forget_paused(paused, id, outbox);
         subscriber.resume();
-        if to >= from {
+        // Where nothing had come yet, a snapshot is all there is to know.
+        let is_whole = entry.begins && catch_up.snapshot.is_some();
+        if to >= from && !is_whole {
             let notice = Notice { stream, from, to, reason, encoding: subscriber.encoding };
-            outbox.wake(ledger);
-            subscriber.set_pending(outbox.put_gap(None, id, notice, ledger));
-            outbox.mark_dirty(conn, ledger);
+            tell_in_order(conn, id, subscriber, outbox, notice, ledger);
         }
         self.catch_up(conn, id, position, catch_up, true);
+        // Others may have waited for their turn to be listed.
+        self.slots.at_mut(conn.index).outbox.judge_resync(conn, &mut self.ledger);
         true
     }
 
@@ -164,7 +196,8 @@ impl Hub {
         let Some(to) = subscriber.lost_to() else { return };
         let Some(entry) = forget_paused(paused, id, outbox) else { return };
         subscriber.resume();
-        if told && !outbox.close_queued() {
+        // Before the first message there was nothing that could be lost.
+        if told && to > 0 && !outbox.close_queued() {
             let Paused { lost_from, reason, .. } = entry;
             // Where only a snapshot was lost, it is what the range names.
             let from = lost_from.min(to);
@@ -201,25 +234,48 @@ impl CatchUp<'_> {
 
 /// The paused subscriptions of one connection.
 #[derive(Debug, Default)]
-pub(crate) struct PausedList(Vec<Paused>);
+pub(crate) struct PausedList {
+    paused: FxHashMap<u32, Paused>,
+    /// Those of which nobody was told yet that they can go on.
+    unlisted: FxHashSet<u32>,
+}
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paused {
-    topic: TopicId,
     reason: SlowReason,
     /// The first number lost.
     pub(crate) lost_from: u64,
     /// Whether somebody was told that it can go on.
     pub(crate) listed: bool,
+    /// Whether it is how the subscription begins: its snapshot is still to come.
+    pub(crate) begins: bool,
 }
 
 impl PausedList {
     pub(crate) fn find(&self, topic: TopicId) -> Option<&Paused> {
-        self.0.iter().find(|paused| paused.topic == topic)
+        self.paused.get(&topic.index())
     }
 
-    fn find_mut(&mut self, topic: TopicId) -> Option<&mut Paused> {
-        self.0.iter_mut().find(|paused| paused.topic == topic)
+    /// Those that nobody was told of, as many as may be asked for at a time.
+    fn list(&mut self, mut each: impl FnMut(TopicId, u64)) {
+        let asked = self.paused.len() - self.unlisted.len();
+        let room = RESYNCS_MAX.saturating_sub(asked);
+        let next: Vec<u32> = self.unlisted.iter().copied().take(room).collect();
+        for topic in next {
+            self.unlisted.remove(&topic);
+            if let Some(paused) = self.paused.get_mut(&topic) {
+                paused.listed = true;
+                each(TopicId(topic), paused.lost_from);
+            }
+        }
+    }
+
+    /// Whoever was told of it had no answer that would do.
+    fn unlist(&mut self, topic: TopicId) {
+        if let Some(paused) = self.paused.get_mut(&topic.index()) {
+            paused.listed = false;
+            self.unlisted.insert(topic.index());
+        }
     }
 }
 
@@ -229,17 +285,35 @@ fn forget_paused(
     topic: TopicId,
     outbox: &mut Outbox,
 ) -> Option<Paused> {
-    let entries = &mut list.as_mut()?.0;
-    let place = entries.iter().position(|paused| paused.topic == topic)?;
-    let paused = entries.swap_remove(place);
-    if entries.is_empty() {
+    let entries = list.as_mut()?;
+    let paused = entries.paused.remove(&topic.index())?;
+    entries.unlisted.remove(&topic.index());
+    if entries.paused.is_empty() {
         *list = None;
         outbox.clear_paused();
     }
     Some(paused)
 }
 
-/// A subscription that crossed a bound.
+/// Queues the notice of a gap before what comes next of the subscription, if its policy tells
+/// what it loses.
+fn tell_in_order(
+    conn: ConnId,
+    id: TopicId,
+    subscriber: &mut Subscriber,
+    outbox: &mut Outbox,
+    notice: Notice<'_>,
+    ledger: &mut Ledger,
+) {
+    if matches!(subscriber.policy, Policy::Latest | Policy::LatestByKey | Policy::DropOldest) {
+        return;
+    }
+    outbox.wake(ledger);
+    subscriber.set_pending(outbox.put_gap(None, id, notice, ledger));
+    outbox.mark_dirty(conn, ledger);
+}
+
+/// A subscription that crossed a bound, or begins without its snapshot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pause {
     pub(crate) conn: ConnId,
@@ -249,6 +323,8 @@ pub(crate) struct Pause {
     pub(crate) lost_from: u64,
     /// The last number lost.
     pub(crate) lost_to: u64,
+    /// Whether its snapshot is still to come.
+    pub(crate) begins: bool,
 }
 
 impl Pause {
@@ -261,13 +337,14 @@ impl Pause {
         list: &mut Option<Box<PausedList>>,
         ledger: &mut Ledger,
     ) -> u64 {
-        let Self { conn, topic, reason, lost_from, lost_to } = self;
+        let Self { conn, topic, reason, lost_from, lost_to, begins } = self;
         let lost = outbox.discard_chain(subscriber.pending(), ledger);
         outbox.trim(ledger);
         let lost_from = lost.range.map_or(lost_from, |(from, _)| from);
         subscriber.pause(lost_to);
-        let list = &mut list.get_or_insert_default().0;
-        list.push(Paused { topic, reason, lost_from, listed: false });
+        let list = list.get_or_insert_default();
+        list.paused.insert(topic.index(), Paused { reason, lost_from, listed: false, begins });
+        list.unlisted.insert(topic.index());
         outbox.set_paused(false);
         outbox.check_holes(conn, ledger);
         outbox.judge_resync(conn, ledger);

@@ -7,6 +7,7 @@ use crate::hub::Hub;
 use crate::id::{ConnId, Timestamp, TopicId};
 use crate::limits::{PATTERN_TOKENS_MAX, PATTERNS_MAX};
 use crate::outbox::ring::Ring;
+use crate::patterns::Cause;
 use crate::policy::{Overflow, Policy};
 use crate::registry::Subscriber;
 use crate::resync::CatchUp;
@@ -113,7 +114,7 @@ impl Hub {
     ) -> Result<Subscribed, SubscribeError> {
         self.check_open(conn)?;
         let subscribed = self.join_directly(conn, stream, policy, encoding)?;
-        self.meet(stream, Some(subscribed.topic), true);
+        self.meet(stream, Some(subscribed.topic), Cause::Listed);
         Ok(subscribed)
     }
 
@@ -365,7 +366,10 @@ impl Hub {
         topic.keyed += u32::from(policy == Policy::LatestByKey);
         topic.keyed -= u32::from(before == Policy::LatestByKey);
         if topic.subscribers[position as usize].is_paused() {
-            self.end_pause(conn, id, position, true);
+            // Whose snapshot is still to come waits for it under any policy.
+            if !self.begins_paused(conn, id) {
+                self.end_pause(conn, id, position, true);
+            }
             return;
         }
         topic.subscribers[position as usize].set_pending(Ring::NOWHERE);

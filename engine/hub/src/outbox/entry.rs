@@ -30,10 +30,14 @@ pub(crate) const UNNUMBERED: u64 = u64::MAX;
 
 impl Entry {
     /// The numbers that are lost with it. Of a snapshot whose subscription will get another one
-    /// none is lost, but what is lost with it comes behind its number.
+    /// none is lost, but what is lost with it comes behind its number. Of keyed values nobody is
+    /// told.
     pub(crate) fn range(&self) -> Option<(u64, u64)> {
         if self.is_snapshot && self.kind == Kind::LosslessSnapshot {
             return Some((self.detail + 1, self.detail));
+        }
+        if self.kind == Kind::Keyed {
+            return None;
         }
         let more = if self.kind == Kind::Gap { u64::from(self.queued_ms) } else { 0 };
         (self.detail != UNNUMBERED).then(|| (self.detail, self.detail.saturating_add(more)))

@@ -11,7 +11,7 @@ use crate::frame::SharedFrame;
 use crate::hub::Hub;
 use crate::id::{ConnId, Timestamp, TopicId};
 use crate::limits::{PATTERN_TOKENS_MAX, PATTERN_TOPICS_MAX};
-use crate::namespace::Namespaces;
+use crate::namespace::{Namespaces, SnapshotKind};
 use crate::outbox::entry::Kind;
 use crate::policy::Policy;
 use crate::resync::CatchUp;
@@ -61,7 +61,8 @@ impl Hub {
 
     /// Subscribes a connection to a stream that a home has listed for its pattern: announces it,
     /// then queues the snapshot and what was missed. A connection that is subscribed already is
-    /// not told again: the pattern holds the subscription, too, and that is all.
+    /// not told again: the pattern holds the subscription, too, and that is all. Where a
+    /// publication has brought this pattern the stream before, nothing is done.
     ///
     /// True when the stream was announced. False also where the connection does not have the
     /// pattern, or a bound is reached ([`take_unmatched`](Self::take_unmatched)).
@@ -92,16 +93,10 @@ impl Hub {
                 let frame = self.announcement(conn, place, stream, policy, encoding);
                 self.announce(conn, frame);
             }
-            Hold::Again => {
-                let slot = self.slots.at_mut(conn.index);
-                let position = slot.subscriptions.position(id).unwrap_or_default();
-                if self.subscriber_mut(id, position).is_some_and(|s| !s.is_direct()) {
-                    self.set_terms(conn, id, position, policy, encoding);
-                }
-            }
+            Hold::Again => return false,
             Hold::More | Hold::Full => {}
         }
-        self.meet(stream, Some(id), true);
+        self.meet(stream, Some(id), Cause::Listed);
         if hold == Hold::New {
             self.begin(conn, id, CatchUp { seq: stream.seq, snapshot, missed });
         }
@@ -161,15 +156,16 @@ impl Hub {
     }
 
     /// Takes note of a stream: `found` is its topic, if it has one here. Where its home's patterns
-    /// were not asked, they are, and a topic is made if any match. A notice (`numbered` is
-    /// false) makes none: there would be no number to announce.
+    /// were not asked, they are, and a topic is made if any match. A notice makes none: there
+    /// would be no number to announce.
     #[cold]
     pub(crate) fn meet(
         &mut self,
         stream: &Stream<'_>,
         found: Option<TopicId>,
-        numbered: bool,
+        cause: Cause,
     ) -> Option<TopicId> {
+        let numbered = cause != Cause::Notice;
         if stream.home == Stream::NO_HOME {
             return found;
         }
@@ -186,7 +182,7 @@ impl Hub {
         }
         let mut matches = core::mem::take(&mut self.matches);
         self.tries.find(stream, &mut matches);
-        let id = self.serve(stream, found, &matches);
+        let id = self.serve(stream, found, &matches, cause);
         matches.clear();
         self.matches = matches;
         id
@@ -220,6 +216,7 @@ impl Hub {
         stream: &Stream<'_>,
         found: Option<TopicId>,
         matches: &[Match],
+        cause: Cause,
     ) -> Option<TopicId> {
         if matches.is_empty() {
             return found;
@@ -231,6 +228,7 @@ impl Hub {
         if let Some(topic) = self.topics.get_mut(id) {
             topic.matched = true;
         }
+        let lacks_snapshot = self.lacks_snapshot(stream, cause);
         let mut told: Vec<(u32, Policy, Encoding, SharedFrame)> = Vec::new();
         for &Match { conn, place, group } in matches {
             let slot = self.slots.at_mut(conn);
@@ -256,8 +254,24 @@ impl Hub {
                 frame
             });
             self.announce(conn, frame);
+            if lacks_snapshot {
+                self.begin_paused(conn, id, stream.seq + 1, stream.seq, 0);
+            }
         }
         self.topics.remove_unused(id).then_some(id)
+    }
+
+    /// Whether who meets a stream like this has missed the snapshot that its namespace keeps.
+    fn lacks_snapshot(&self, stream: &Stream<'_>, cause: Cause) -> bool {
+        let namespace = self.namespaces.find(stream.topic());
+        let kind = namespace.map_or(SnapshotKind::None, |namespace| namespace.snapshot);
+        match cause {
+            _ if kind == SnapshotKind::None => false,
+            // A publisher's snapshot may come before the first message.
+            Cause::Listed => stream.seq > 0 || kind == SnapshotKind::Published,
+            Cause::Message => stream.seq > 0,
+            Cause::Snapshot | Cause::Notice => false,
+        }
     }
 
     /// Lets a pattern of an open connection hold a topic.
@@ -323,6 +337,19 @@ impl Hub {
             self.unmatched.push((conn, own.text()));
         }
     }
+}
+
+/// What makes a stream known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It has a new message.
+    Message,
+    /// Its publisher's snapshot is on its way to all.
+    Snapshot,
+    /// Something without a number is said of it.
+    Notice,
+    /// Its home told somebody of it.
+    Listed,
 }
 
 /// What came of letting a pattern hold a topic.

@@ -143,10 +143,6 @@ impl World {
             let announced = self.hub.match_stream(self.ids[at], &pattern, &stream, start, now);
             let hold = self.hold(at, topic, own, stream.seq);
             assert_eq!(announced, hold == Some(Hold::New), "{topic}");
-            let connection = &mut self.connections[at];
-            if hold == Some(Hold::Again) && !connection.subscriptions[topic].direct {
-                self.set_terms(at, topic, policy, encoding);
-            }
             self.meet(topic, stream.seq);
             if hold == Some(Hold::New) {
                 self.begin(at, topic, stream.seq, items);

@@ -129,6 +129,7 @@ impl Reference {
             conn.queue.push(Item { kind: Kind::Of(policy), ..item });
         }
         conn.mark_dirty();
+        conn.judge_resync(&self.limits);
         true
     }
 }
