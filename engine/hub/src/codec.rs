@@ -82,7 +82,8 @@ impl StreamState {
 }
 
 /// No protocol: a message is the publisher's bytes, text where they are UTF-8. Notices are small
-/// JSON texts. The topic grammar has no character that JSON would escape.
+/// JSON texts. With [`Encoding::Raw`] come messages, and the snapshot of an attach, and nothing
+/// else of what happens to a topic. The topic grammar has no character that JSON would escape.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RawCodec;
 

@@ -6,7 +6,9 @@ use corecast_wire::Frame;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Encoding {
-    /// The publisher's bytes as a message of their own.
+    /// The publisher's bytes as a message of their own: messages, the snapshot of an attach, and
+    /// nothing else that a home says. No snapshot comes between messages and no notice of the
+    /// topic, since nothing would tell them from a message.
     #[default]
     Raw = 0,
     /// A JSON text around them.

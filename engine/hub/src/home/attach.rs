@@ -76,6 +76,7 @@ pub struct Attachment {
     /// to the last.
     pub snapshot: Option<Frame>,
     /// There is a state, but it is not known: the next that is published will be said to all.
+    /// Never with [`Encoding::Raw`], which gets no snapshot later.
     pub snapshot_follows: bool,
     /// The messages behind the snapshot, or behind what the asker has.
     pub missed: Vec<Frame>,

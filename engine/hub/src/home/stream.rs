@@ -202,7 +202,8 @@ impl Stream {
             let held = self.snapshot.get_or_insert_default();
             held.unsynced = true;
             held.stateless_from = Some(held.stateless_from.unwrap_or(self.seq));
-            return Past { snapshot_follows: published, ..Past::default() };
+            let snapshot_follows = published && encoding != Encoding::Raw;
+            return Past { snapshot_follows, ..Past::default() };
         };
         let snapshot = self.snapshot_frame(encoding, namespace, turn.encoder);
         let missed = self.missed(since, encoding, namespace, turn);

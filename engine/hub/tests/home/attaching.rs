@@ -71,6 +71,25 @@ fn who_got_no_snapshot_gets_the_next_and_it_is_told_once() {
 }
 
 #[test]
+fn raw_is_not_promised_a_snapshot_that_never_comes() {
+    let mut desk = Desk::new(with_history(SnapshotKind::Published));
+    desk.wanted = Wanted::ALL;
+    desk.say("n.a", "1");
+    for (encoding, follows) in [(Encoding::Raw, false), (Encoding::Json, true)] {
+        let wish = AttachRequest { encoding, ..request("n.a", 0) };
+        let attachment = desk.try_attach(&wish).expect("attached");
+        assert_eq!(attachment.snapshot_follows, follows, "{encoding:?}");
+        desk.say_snapshot("n.a", "S1");
+        assert!(desk.out[0].frames.get(Encoding::Raw).is_none());
+        let attachment = desk.try_attach(&wish).expect("attached");
+        assert!(attachment.snapshot.is_some(), "the attach has one in every encoding");
+        for data in ["2", "3", "4", "5"] {
+            desk.say("n.a", data);
+        }
+    }
+}
+
+#[test]
 fn who_is_there_before_the_publisher_gets_its_first_snapshot() {
     let mut desk = Desk::new(with_history(SnapshotKind::Published));
     let early = desk.attach("n.a", 0);
