@@ -22,8 +22,9 @@ pub(super) struct HeldPatterns {
 
 impl HeldPatterns {
     fn hold(&mut self, pattern: &Pattern, interval_ms: u32) -> Result<(), AttachError> {
-        let held = self.by_first.entry(first_token(pattern.as_str()).into()).or_default();
-        if let Some(count) = held.get_mut(&(pattern.clone(), interval_ms)) {
+        let first = first_token(pattern.as_str());
+        let key = (pattern.clone(), interval_ms);
+        if let Some(count) = self.by_first.get_mut(first).and_then(|held| held.get_mut(&key)) {
             *count += 1;
             return Ok(());
         }
@@ -31,7 +32,7 @@ impl HeldPatterns {
             return Err(AttachError::PatternsFull);
         }
         self.patterns += 1;
-        held.insert((pattern.clone(), interval_ms), 1);
+        self.by_first.entry(first.into()).or_default().insert(key, 1);
         Ok(())
     }
 
@@ -141,4 +142,28 @@ impl Home {
 
 fn first_token(text: &str) -> &str {
     text.split('.').next().unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_pattern_leaves_nothing_behind() {
+        let mut held = HeldPatterns::default();
+        let pattern = |n: usize| format!("t{n}.*").parse::<Pattern>().expect("a pattern");
+        for n in 0..HELD_PATTERNS_MAX {
+            held.hold(&pattern(n), 100).expect("room");
+        }
+        let refused = pattern(HELD_PATTERNS_MAX);
+        assert_eq!(held.hold(&refused, 100), Err(AttachError::PatternsFull));
+        assert_eq!(held.by_first.len(), HELD_PATTERNS_MAX);
+        // It holds nothing, so it takes nothing from who does.
+        held.drop(&refused, 100);
+        assert_eq!((held.by_first.len(), held.patterns), (HELD_PATTERNS_MAX, HELD_PATTERNS_MAX));
+        for n in 0..HELD_PATTERNS_MAX {
+            held.drop(&pattern(n), 100);
+        }
+        assert!(held.by_first.is_empty() && held.patterns == 0);
+    }
 }
