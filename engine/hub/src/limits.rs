@@ -71,10 +71,9 @@ pub const PATTERN_TOKENS_MAX: usize = 16;
 pub const PATTERN_TOPICS_MAX: usize = 100_000;
 /// Names of topics that one home looks at in one go for a pattern.
 pub const PATTERN_SCAN_MAX: usize = 10_000;
-/// Bytes by which announcements of topics that patterns matched may exceed an outbox's bound:
-/// [`PATTERN_TOPICS_MAX`] of them may come at once. They may exceed the bound of frames by as
-/// many frames.
-pub const ANNOUNCEMENT_BYTES_ALLOWANCE: usize = 32 << 20;
+/// Bytes of announcements (of topics that patterns matched, of what ended subscriptions lost) that
+/// one outbox holds besides what its bounds allow, and at most [`PATTERN_TOPICS_MAX`] of them.
+pub const ANNOUNCEMENT_BYTES_ALLOWANCE: usize = 4 << 20;
 /// Bytes of the keys and payloads that one topic's `keys` snapshot is made of.
 pub const KEYED_BYTES_MAX: usize = 16 << 20;
 /// Messages in one answer to who asks for a history.

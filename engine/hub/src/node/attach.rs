@@ -138,7 +138,11 @@ impl<T: Ticket> Node<T> {
     }
 
     /// A home has answered.
-    pub(super) fn attached<M: Mesh<T>>(&mut self, attached: Attached<T>, turn: &mut Turn<'_, T, M>) {
+    pub(super) fn attached<M: Mesh<T>>(
+        &mut self,
+        attached: Attached<T>,
+        turn: &mut Turn<'_, T, M>,
+    ) {
         let Attached { to, purpose, said, mut results, _ticket } = attached;
         if let Some(said) = said {
             self.deliver(&said, turn);
@@ -232,10 +236,7 @@ impl<T: Ticket> Node<T> {
     }
 }
 
-fn refuse(
-    requests: Vec<AttachRequest>,
-    error: &AttachError,
-) -> impl Iterator<Item = AttachResult> {
+fn refuse(requests: Vec<AttachRequest>, error: &AttachError) -> impl Iterator<Item = AttachResult> {
     requests.into_iter().map(|request| AttachResult {
         topic: request.topic,
         interval_ms: request.interval_ms,
@@ -245,11 +246,7 @@ fn refuse(
 
 /// Who has a stream already, by a pattern or by name, has all up to the answer, or was told what
 /// it lost: it does not go on from an older place, and nothing comes again.
-fn leave_out_what_came<T, M>(
-    conn: ConnId,
-    results: &mut [AttachResult],
-    turn: &Turn<'_, T, M>,
-) {
+fn leave_out_what_came<T, M>(conn: ConnId, results: &mut [AttachResult], turn: &Turn<'_, T, M>) {
     for attachment in results.iter_mut().filter_map(|result| result.result.as_mut().ok()) {
         if attachment.resumed && turn.hub.is_subscribed(conn, &attachment.name) {
             attachment.resumed = false;

@@ -154,6 +154,8 @@ pub struct PatternAttach<T> {
     pub(crate) pattern: Pattern,
     pub(crate) interval_ms: u32,
     pub(crate) encoding: crate::encoding::Encoding,
+    /// The last name that was looked at before.
+    pub(crate) after: Option<Arc<str>>,
     pub(crate) ticket: T,
 }
 
@@ -165,7 +167,9 @@ pub struct Matched<T> {
     pub(crate) pattern: Pattern,
     pub(crate) interval_ms: u32,
     pub(crate) attachments: Vec<Attachment>,
-    /// There are more than one answer holds.
+    /// There may be more: the name to go on after.
+    pub(crate) next: Option<Arc<str>>,
+    /// Not all that match can be had.
     pub(crate) cut: bool,
     pub(crate) said: Option<Arc<Broadcast<T>>>,
     pub(crate) _ticket: Option<T>,

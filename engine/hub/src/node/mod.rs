@@ -26,6 +26,7 @@ use crate::encoding::{Encoding, Wanted};
 use crate::home::{Emission, Home};
 use crate::hub::Hub;
 use crate::id::ConnId;
+use crate::limits::PATTERN_PAGE_MAX;
 use crate::message::Now;
 use crate::namespace::Namespaces;
 use crate::policy::Policy;
@@ -88,6 +89,9 @@ pub struct Node<T> {
     leaves: VecDeque<(u16, Left)>,
     /// Slow readers that go on as soon as the mesh has room.
     resyncs: VecDeque<Resync>,
+    /// Parts of answers to patterns that are still to be asked for.
+    pages: VecDeque<pattern::Page>,
+    page_max: usize,
     /// Filled and emptied in a call.
     emissions: Vec<Emission>,
     unmatched: Vec<(ConnId, Box<str>)>,
@@ -127,10 +131,19 @@ impl<T: Ticket> Node<T> {
             peers: FxHashMap::default(),
             leaves: VecDeque::new(),
             resyncs: VecDeque::new(),
+            pages: VecDeque::new(),
+            page_max: PATTERN_PAGE_MAX,
             emissions: Vec::new(),
             unmatched: Vec::new(),
             tickets: PhantomData,
         }
+    }
+
+    /// How many topics one part of an answer to a pattern holds, at least 1.
+    #[must_use]
+    pub fn pattern_page_max(mut self, topics: usize) -> Self {
+        self.page_max = topics.max(1);
+        self
     }
 
     /// The truth about the topics whose home this is.

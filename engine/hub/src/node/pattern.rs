@@ -8,7 +8,7 @@ use super::{Event, Held, Mesh, Node, Turn};
 use crate::encoding::Encoding;
 use crate::home::{AttachError, PatternRequest};
 use crate::id::ConnId;
-use crate::limits::{PATTERN_TOKENS_MAX, PATTERN_TOPICS_MAX, PATTERNS_MAX};
+use crate::limits::{PATTERN_TOKENS_MAX, PATTERNS_MAX};
 use crate::policy::Policy;
 use crate::rules::Pattern;
 
@@ -25,6 +25,17 @@ pub struct PatternWish<'a> {
     pub policy: Option<Policy>,
     /// The form in which the connection gets them.
     pub encoding: Encoding,
+}
+
+/// The next part of a home's answer to a pattern, to be asked for when the reader has room for it.
+#[derive(Debug)]
+pub(super) struct Page {
+    conn: ConnId,
+    home: u16,
+    pattern: Pattern,
+    interval_ms: u32,
+    encoding: Encoding,
+    after: Option<Arc<str>>,
 }
 
 impl<T: Ticket> Node<T> {
@@ -68,18 +79,50 @@ impl<T: Ticket> Node<T> {
         };
         let peer = self.peer(conn, client);
         peer.patterns.push(Held { pattern: pattern.clone(), interval_ms, policy, encoding });
-        let from = Address { shard: self.shard, conn };
-        for (home, ticket) in others.into_iter().zip(tickets) {
+        let homes = others.into_iter().zip(tickets).chain([(self.shard, own)]);
+        for (home, ticket) in homes {
             let pattern = pattern.clone();
-            let wish = PatternAttach { from, pattern, interval_ms, encoding, ticket };
-            turn.mesh.post(home, Job::Pattern(Box::new(wish)));
+            let page = Page { conn, home, pattern, interval_ms, encoding, after: None };
+            self.ask_page(page, ticket, turn);
         }
-        let pattern = pattern.clone();
-        let wish = PatternAttach { from, pattern, interval_ms, encoding, ticket: own };
-        let matched = self.find_matching(wish, None, turn);
-        self.matched(matched, turn);
         self.settle(turn);
         Ok(())
+    }
+
+    /// Asks for the pages that wait: those of readers that keep up, one of each in a call.
+    pub(super) fn ask_pages<M: Mesh<T>>(&mut self, turn: &mut Turn<'_, T, M>) {
+        for _ in 0..self.pages.len() {
+            let Some(page) = self.pages.pop_front() else { return };
+            if !self.holds(&page) {
+                continue;
+            }
+            let ticket = if turn.hub.has_room(page.conn) { turn.mesh.ticket(0) } else { None };
+            match ticket {
+                Some(ticket) => self.ask_page(page, ticket, turn),
+                None => self.pages.push_back(page),
+            }
+        }
+    }
+
+    fn ask_page<M: Mesh<T>>(&mut self, page: Page, ticket: T, turn: &mut Turn<'_, T, M>) {
+        let Page { conn, home, pattern, interval_ms, encoding, after } = page;
+        let from = Address { shard: self.shard, conn };
+        let wish = PatternAttach { from, pattern, interval_ms, encoding, after, ticket };
+        if home == self.shard {
+            let matched = self.find_matching(wish, None, turn);
+            self.matched(matched, turn);
+        } else {
+            turn.mesh.post(home, Job::Pattern(Box::new(wish)));
+        }
+    }
+
+    /// Whether the connection has not given the pattern up.
+    fn holds(&self, page: &Page) -> bool {
+        let peer = self.peers.get(&page.conn.index).filter(|peer| peer.conn == page.conn);
+        peer.is_some_and(|peer| {
+            let mut held = peer.patterns.iter();
+            held.any(|held| held.pattern == page.pattern && held.interval_ms == page.interval_ms)
+        })
     }
 
     /// This node is one of the homes that another's connection asks.
@@ -99,38 +142,37 @@ impl<T: Ticket> Node<T> {
         but: Option<u16>,
         turn: &mut Turn<'_, T, M>,
     ) -> Matched<T> {
-        let PatternAttach { from, pattern, interval_ms, encoding, ticket } = wish;
+        let PatternAttach { from, pattern, interval_ms, encoding, after, ticket } = wish;
         let wanted = turn.mesh.wanted();
         let mut emissions = std::mem::take(&mut self.emissions);
-        let (mut attachments, mut cut) = (Vec::new(), false);
-        let mut next: Option<Arc<str>> = None;
-        loop {
-            let request = PatternRequest {
-                pattern: &pattern,
-                interval_ms,
-                encoding,
-                shard: from.shard,
-                limit: PATTERN_TOPICS_MAX - attachments.len(),
-                after: next.as_deref(),
-            };
-            let page = self.home.attach_matching(&request, wanted, turn.now, &mut emissions);
-            attachments.extend(page.attachments);
-            let full = page.next.is_some() && attachments.len() >= PATTERN_TOPICS_MAX;
-            cut |= !page.held || page.refused > 0 || full;
-            next = page.next.filter(|_| !full);
-            if next.is_none() {
-                break;
-            }
-        }
+        let request = PatternRequest {
+            pattern: &pattern,
+            interval_ms,
+            encoding,
+            shard: from.shard,
+            limit: self.page_max,
+            after: after.as_deref(),
+        };
+        let found = self.home.attach_matching(&request, wanted, turn.now, &mut emissions);
         let (said, ticket) = self.say_also(emissions, ticket, but, turn);
         let said = said.filter(|_| but.is_some());
-        let (home, to) = (self.shard, from.conn);
-        Matched { home, to, pattern, interval_ms, attachments, cut, said, _ticket: ticket }
+        Matched {
+            home: self.shard,
+            to: from.conn,
+            pattern,
+            interval_ms,
+            cut: !found.held || found.refused > 0,
+            attachments: found.attachments,
+            next: found.next,
+            said,
+            _ticket: ticket,
+        }
     }
 
-    /// A home has answered: from here on its topics come, those made later included.
+    /// A home has answered: from its first page on its topics come, those made later included.
     pub(super) fn matched<M: Mesh<T>>(&mut self, matched: Matched<T>, turn: &mut Turn<'_, T, M>) {
-        let Matched { home, to, pattern, interval_ms, attachments, cut, said, _ticket } = matched;
+        let Matched { home, to, pattern, interval_ms, attachments, next, cut, said, _ticket } =
+            matched;
         if let Some(said) = said {
             self.deliver(&said, turn);
             turn.queued.push(said);
@@ -153,6 +195,10 @@ impl<T: Ticket> Node<T> {
         if cut {
             let pattern = pattern.as_str().into();
             turn.events.push((to, Event::PatternCut { pattern }));
+        }
+        if next.is_some() {
+            let page = Page { conn: to, home, pattern, interval_ms, encoding, after: next };
+            self.pages.push_back(page);
         }
     }
 }

@@ -40,7 +40,11 @@ impl<T: Ticket> Node<T> {
     }
 
     /// An update has come home from elsewhere.
-    pub(super) fn update_came_home<M: Mesh<T>>(&mut self, sent: Sent<T>, turn: &mut Turn<'_, T, M>) {
+    pub(super) fn update_came_home<M: Mesh<T>>(
+        &mut self,
+        sent: Sent<T>,
+        turn: &mut Turn<'_, T, M>,
+    ) {
         let origin = sent.origin;
         let Err((error, ticket)) = self.number(sent, turn) else { return };
         if let Some(origin) = origin {
@@ -94,7 +98,10 @@ impl<T: Ticket> Node<T> {
     ) -> Arc<Broadcast<T>> {
         let broadcast = Arc::new(broadcast);
         for shard in self.others().filter(|shard| Some(*shard) != but) {
-            turn.mesh.post(shard, Job::Broadcast(Arc::clone(&broadcast)));
+            // What is said of a variant alone goes to those who hear it.
+            if broadcast.emissions.iter().any(|emission| is_heard(emission, shard)) {
+                turn.mesh.post(shard, Job::Broadcast(Arc::clone(&broadcast)));
+            }
         }
         self.deliver(&broadcast, turn);
         turn.queued.push(Arc::clone(&broadcast));
@@ -102,7 +109,11 @@ impl<T: Ticket> Node<T> {
     }
 
     /// Queues what a home has said for the connections of this node.
-    pub(super) fn deliver<M: Mesh<T>>(&mut self, broadcast: &Broadcast<T>, turn: &mut Turn<'_, T, M>) {
+    pub(super) fn deliver<M: Mesh<T>>(
+        &mut self,
+        broadcast: &Broadcast<T>,
+        turn: &mut Turn<'_, T, M>,
+    ) {
         if broadcast.home != self.shard
             && let Some((Origin { address, token }, seq)) = broadcast.origin
             && address.shard == self.shard
@@ -111,6 +122,9 @@ impl<T: Ticket> Node<T> {
         }
         let except = broadcast.except.filter(|address| address.shard == self.shard);
         for emission in &broadcast.emissions {
+            if !is_heard(emission, self.shard) {
+                continue;
+            }
             let own = emission.interval_ms == 0 && emission.kind == EmissionKind::Message;
             let frames = SharedFrames::new(&emission.frames, broadcast.published_at);
             let publication = Publication {
@@ -133,10 +147,7 @@ impl<T: Ticket> Node<T> {
             }
             // A notice may come before the subscription that made the variant.
             let is_message = emission.kind == EmissionKind::Message;
-            if is_message
-                && emission.interval_ms > 0
-                && turn.hub.subscribers(&emission.name) == 0
-            {
+            if is_message && emission.interval_ms > 0 && turn.hub.subscribers(&emission.name) == 0 {
                 self.nobody_hears(broadcast.home, emission, turn);
             }
         }
@@ -144,7 +155,12 @@ impl<T: Ticket> Node<T> {
 
     /// Tells a variant's home that nobody here is subscribed. Where the mesh is full, the next
     /// emission comes here in vain and it is told then.
-    fn nobody_hears<M: Mesh<T>>(&mut self, home: u16, emission: &Emission, turn: &mut Turn<'_, T, M>) {
+    fn nobody_hears<M: Mesh<T>>(
+        &mut self,
+        home: u16,
+        emission: &Emission,
+        turn: &mut Turn<'_, T, M>,
+    ) {
         if home == self.shard {
             self.home.unheard(&emission.name, emission.stamp, self.shard);
         } else if let Some(ticket) = turn.mesh.ticket(0) {
@@ -154,4 +170,9 @@ impl<T: Ticket> Node<T> {
             turn.mesh.post(home, Job::Unheard(Box::new(unheard)));
         }
     }
+}
+
+/// Whether a node has anybody who may want it. Beyond the 64th, nodes hear everything.
+fn is_heard(emission: &Emission, shard: u16) -> bool {
+    shard >= 64 || emission.heard & 1 << shard != 0
 }

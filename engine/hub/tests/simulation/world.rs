@@ -123,6 +123,7 @@ impl World {
             let queues = (0..NODES).map(|_| VecDeque::new()).collect();
             let ways = Ways { queues, places: Arc::clone(&places), places_max };
             let node = Node::new(shard as u16, NODES as u16, home, Arc::clone(namespaces));
+            let node = node.pattern_page_max(2);
             Side { hub, node, ways, events: Vec::new() }
         });
         Self {
