@@ -13,6 +13,11 @@ use crate::slow::Gap;
 
 /// Makes the frames of a client protocol. Called once for each encoding that is in use, never for
 /// each subscriber.
+///
+/// None of these may panic, or block: they are called in the midst of a change, on the shard's own
+/// thread. A message that cannot be encoded takes no number and the rest of the engine goes on in
+/// order, but the publication is lost, variants lose what they had collected, and who was about to
+/// be told of something is not. What may fail belongs in front of the publisher, not here.
 pub trait Codec: fmt::Debug + Send + Sync + 'static {
     /// A message of a stream.
     fn message(&self, stream: StreamRef<'_>, message: &Message, encoding: Encoding) -> Frame;

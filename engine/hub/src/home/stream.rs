@@ -82,12 +82,12 @@ impl Stream {
         turn: &mut Turn<'_>,
     ) -> Message {
         let Draft { ts, key, data, binary } = draft;
-        self.seq += 1;
-        self.ts = ts;
-        let message = Message { seq: self.seq, ts, key, data, binary };
+        let message = Message { seq: self.seq + 1, ts, key, data, binary };
         let of = StreamRef { name: &self.name, sid: self.sid, payload: namespace.payload };
         let frames =
             Frames::encode(turn.wanted, |encoding| turn.encoder.message(of, &message, encoding));
+        // Only now: a codec that panics takes no number.
+        (self.seq, self.ts) = (message.seq, ts);
         let key = message.key.clone();
         self.emit(EmissionKind::Message, (self.seq, key), frames.clone(), namespace, turn);
         match namespace.snapshot {

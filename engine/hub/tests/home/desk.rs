@@ -16,6 +16,9 @@ pub(crate) const SHARD: u16 = 1;
 pub(crate) const SHARDS: u16 = 3;
 pub(crate) const EPOCH: u64 = 77;
 
+/// What [`Words`] cannot encode.
+pub(crate) const PANIC: &str = "panic";
+
 /// Frames are words: what it is, encoding, stream, sid, number, payload.
 #[derive(Debug)]
 pub(crate) struct Words;
@@ -57,6 +60,7 @@ fn word(what: &str, stream: StreamRef<'_>, message: &Message, encoding: Encoding
         Encoding::Raw | Encoding::Json => &message.data,
     };
     let data = String::from_utf8_lossy(data);
+    assert!(data != PANIC, "a codec that panics");
     let (StreamRef { name, sid, .. }, seq) = (stream, message.seq);
     Frame::text(&format!("{what} {encoding:?} {name} {sid} {seq} {data}"))
 }

@@ -4,7 +4,7 @@ use corecast_hub::home::{HistoryError, StreamMemory};
 use corecast_hub::limits::HISTORY_REPLY_MAX;
 use corecast_hub::{Namespace, SnapshotKind, Wanted};
 
-use crate::desk::{Desk, past};
+use crate::desk::{Desk, PANIC, past};
 
 fn keep(entries: u32, bytes: usize, age_ms: u64) -> Namespace {
     Namespace {
@@ -119,4 +119,20 @@ fn a_snapshot_without_the_messages_since_is_none() {
     desk.pass_ms(101);
     let late = desk.attach("n.a", 0);
     assert!(late.snapshot_follows && past(&late) == (None, vec![]));
+}
+
+#[test]
+fn a_codec_that_panics_leaves_no_hole() {
+    let mut desk = Desk::new(Namespace { snapshot: SnapshotKind::Last, ..keep(9, 1_000, 0) });
+    desk.attach("n.a", 100);
+    desk.say("n.a", "1");
+    let publish = std::panic::AssertUnwindSafe(|| desk.say("n.a", PANIC));
+    assert!(std::panic::catch_unwind(publish).is_err());
+    assert!(desk.out.is_empty(), "nothing was said");
+    assert_eq!(desk.say("n.a", "2"), 2, "it took no number");
+    assert_eq!(ask(&mut desk, "n.a", None, 9), (vec![1, 2], true));
+    assert_eq!(past(&desk.attach("n.a", 0)).0, Some("n.a 2 2".to_owned()));
+    desk.pass_ms(100);
+    desk.tick();
+    assert_eq!(desk.messages(), ["n.a@100ms 1 [1,2]"]);
 }
