@@ -19,7 +19,7 @@ use crate::slow::Gap;
 /// Beyond them an outbox holds at most: one frame of any size when nothing else waits; conflated
 /// entries up to a quarter more ([`CONFLATED_ALLOWANCE_PART`](crate::limits)); one gap notice
 /// per `lossless:gap` or `lossless:snapshot` subscription and one that is partly sent;
-/// announcements of what patterns matched
+/// notices that belong to no subscription, above all announcements of what patterns matched
 /// ([`ANNOUNCEMENT_BYTES_ALLOWANCE`](crate::limits::ANNOUNCEMENT_BYTES_ALLOWANCE)); one pong, one
 /// ping, one Close.
 /// Values outside the ceilings of [`limits`](crate::limits) are brought to the nearest inside.

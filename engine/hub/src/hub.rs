@@ -82,6 +82,15 @@ impl Hub {
         self.slots.get(conn).map(|slot| &slot.outbox)
     }
 
+    /// Whether less than half of what may wait for a connection does, of its bounds as well as of
+    /// the announcements: more topics of a pattern may be announced to it. False when it is gone
+    /// or closing.
+    #[must_use]
+    pub fn has_room(&self, conn: ConnId) -> bool {
+        let outbox = self.outbox(conn).filter(|outbox| !outbox.close_queued());
+        outbox.is_some_and(|outbox| outbox.has_room(&self.ledger))
+    }
+
     /// Whether the connection is there.
     #[must_use]
     pub fn is_connected(&self, conn: ConnId) -> bool {

@@ -122,11 +122,10 @@ impl Hub {
         let Some(&entry) = list.find(id).filter(|_| !outbox.close_queued()) else {
             return false;
         };
-        let fits = outbox.fits_all(catch_up.frames(), catch_up.bytes(), ledger);
+        let fits = catch_up.fits(outbox, ledger);
         let is_newer = subscriber.lost_to().is_none_or(|lost_to| lost_to <= catch_up.seq);
-        if !fits && outbox.is_queue_empty() {
-            let bytes = u32::try_from(catch_up.bytes()).unwrap_or(u32::MAX);
-            let reason = outbox.crossed(bytes.min(OUTBOX_BYTES_CEILING as u32), ledger);
+        if !fits && outbox.bound_frames() == 0 {
+            let reason = outbox.crossed(catch_up.bytes(), ledger);
             ledger.totals.dropped += outbox.close_slow(conn, reason, ledger);
             return false;
         }
@@ -218,7 +217,7 @@ pub(crate) struct CatchUp<'a> {
 
 impl CatchUp<'_> {
     /// The number up to which the snapshot covers: all before it is in there, or lost.
-    fn covered(&self) -> u64 {
+    pub(crate) fn covered(&self) -> u64 {
         self.seq.saturating_sub(self.missed.len() as u64)
     }
 
@@ -227,8 +226,17 @@ impl CatchUp<'_> {
         u32::try_from(frames).unwrap_or(u32::MAX)
     }
 
-    fn bytes(&self) -> u64 {
-        self.snapshot.iter().chain(self.missed).map(|frame| frame.len() as u64).sum()
+    /// Bytes of all frames, at most as many as the hub counts with.
+    pub(crate) fn bytes(&self) -> u32 {
+        let bytes: usize = self.snapshot.iter().chain(self.missed).map(Frame::len).sum();
+        bytes.min(OUTBOX_BYTES_CEILING) as u32
+    }
+
+    /// Whether all of it may wait in an outbox besides what does.
+    pub(crate) fn fits(&self, outbox: &Outbox, ledger: &Ledger) -> bool {
+        let snapshot = self.snapshot.as_ref().map(|frame| frame.len() as u64);
+        let bytes = self.missed.iter().map(|frame| frame.len() as u64).sum();
+        outbox.fits_all(snapshot, (self.missed.len() as u64, bytes), ledger)
     }
 }
 

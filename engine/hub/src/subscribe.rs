@@ -123,7 +123,9 @@ impl Hub {
     /// waits of the stream already, which counts as conflated. For `latest` a newer value takes
     /// its place; for `latest_by_key` none does.
     ///
-    /// A paused subscription goes on as by [`resync`](Self::resync).
+    /// A paused subscription goes on as by [`resync`](Self::resync). Where the snapshot and what
+    /// was missed do not fit, the subscription begins paused, whatever its policy, and is listed
+    /// ([`take_resync`](Self::take_resync)) when there is room.
     ///
     /// # Errors
     /// When a bound is reached, or the connection is gone or closing.
@@ -244,7 +246,8 @@ impl Hub {
         position
     }
 
-    /// Queues what a subscription begins with.
+    /// Queues what a subscription begins with. A snapshot for which there is no room comes later:
+    /// until then the subscription is paused.
     pub(crate) fn begin(&mut self, conn: ConnId, id: TopicId, catch_up: CatchUp<'_>) {
         let slot = self.slots.at_mut(conn.index);
         let Some(position) = slot.subscriptions.position(id) else { return };
@@ -261,6 +264,16 @@ impl Hub {
             self.ledger.totals.conflated += older.frames;
             subscriber.set_pending(Ring::NOWHERE);
             slot.outbox.check_holes(conn, &mut self.ledger);
+            if !catch_up.fits(&slot.outbox, &self.ledger) {
+                let (first, bytes) = (catch_up.covered() + 1, catch_up.bytes());
+                self.begin_paused(conn, id, first, catch_up.seq, bytes);
+                self.compact();
+                return;
+            }
+            // Of the newest value one is enough.
+            let conflates = subscriber.policy == Policy::Latest;
+            self.catch_up(conn, id, position, catch_up, !conflates);
+            return;
         }
         self.catch_up(conn, id, position, catch_up, false);
     }

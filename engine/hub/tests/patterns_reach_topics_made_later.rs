@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use corecast_hub::limits::{PATTERN_TOKENS_MAX, PATTERN_TOPICS_MAX, PATTERNS_MAX};
+use corecast_hub::limits::{
+    ANNOUNCEMENT_BYTES_ALLOWANCE, PATTERN_TOKENS_MAX, PATTERN_TOPICS_MAX, PATTERNS_MAX,
+};
 use corecast_hub::{
     ConnId, Encoding, Frames, Hub, HubConfig, Namespace, Namespaces, OutboxLimits, Overflow,
-    Pattern, Policy, Publication, Report, SharedFrames, Start, Stream, SubscribeError, Timestamp,
+    Pattern, Policy, Publication, Report, Resync, SharedFrames, SlowReason, Start, Stream,
+    SubscribeError, Timestamp,
 };
 use corecast_wire::Frame;
 
@@ -262,21 +265,81 @@ fn a_pattern_that_may_hold_no_more_says_so_once() {
 }
 
 #[test]
-fn a_hundred_thousand_listed_streams_do_not_close_who_reads() {
+fn a_hundred_thousand_streams_listed_in_pages_do_not_close_who_reads() {
     let (mut hub, conn) = hub_with(&["t.*"]);
-    for n in 0..PATTERN_TOPICS_MAX {
-        let name = format!("t.{n}");
-        assert!(hub.match_stream(conn, &pattern("t.*"), &stream(&name, 0), start(GAP), NOW));
+    let mut pages = 0;
+    for page in 0..PATTERN_TOPICS_MAX / 1_000 {
+        while !hub.has_room(conn) {
+            received(&mut hub, conn);
+            pages += 1;
+        }
+        list(&mut hub, conn, page * 1_000..(page + 1) * 1_000);
     }
     assert!(!hub.outbox(conn).expect("connected").close_queued());
+    assert!(pages > 1 && hub.subscriptions(conn) == PATTERN_TOPICS_MAX, "{pages} pages read");
     // Who asks for them over and over and reads nothing is closed.
     assert!(hub.detach_pattern(conn, &pattern("t.*"), 0));
     hub.attach_pattern(conn, HOME, &pattern("t.*"), 0, None, Encoding::Raw).expect("room");
-    for n in 0..PATTERN_TOPICS_MAX {
-        let name = format!("t.{n}");
-        hub.match_stream(conn, &pattern("t.*"), &stream(&name, 0), start(GAP), NOW);
-    }
+    list(&mut hub, conn, 0..PATTERN_TOPICS_MAX);
     assert!(hub.outbox(conn).expect("connected").close_queued());
+    assert!(!hub.has_room(conn));
+    let mut slow = Vec::new();
+    hub.take_slow(&mut slow);
+    let reason = slow.pop().expect("closed").1;
+    let bytes_max = ANNOUNCEMENT_BYTES_ALLOWANCE as u64;
+    assert!(matches!(reason, SlowReason::Bytes { bytes_max: of, .. } if of == bytes_max));
+}
+
+#[test]
+fn announcements_take_no_room_from_others() {
+    let outbox = OutboxLimits { bytes_max: 1_000, frames_max: 4, ..OutboxLimits::default() };
+    let mut hub = Hub::new(HubConfig { outbox, ..HubConfig::default() });
+    let conn = hub.connect(NOW);
+    hub.attach_pattern(conn, HOME, &pattern("t.*"), 0, Some(GAP), Encoding::Raw).expect("room");
+    list(&mut hub, conn, 0..500);
+    assert!(hub.has_room(conn));
+    assert!(hub.outbox(conn).is_some_and(|outbox| outbox.frames() == 500));
+    for seq in 1..=4 {
+        assert_eq!(publish(&mut hub, "t.7", seq).delivered, 1);
+        assert_eq!(hub.has_room(conn), seq < 2);
+    }
+    assert_eq!(publish(&mut hub, "t.8", 1), Report { dropped: 1, ..Report::default() });
+    assert_eq!(hub.congested(), 1);
+    let got = received(&mut hub, conn);
+    assert_eq!(got[500..504], ["1", "2", "3", "4"]);
+    assert_eq!((hub.queued_bytes(), hub.congested(), hub.has_room(conn)), (0, 0, true));
+}
+
+#[test]
+fn a_pattern_over_many_topics_with_snapshots_closes_nobody_and_loses_no_state() {
+    for policy in Policy::ALL {
+        let mut hub = Hub::new(HubConfig::default());
+        let conn = hub.connect(NOW);
+        hub.attach_pattern(conn, HOME, &pattern("t.*"), 0, Some(policy), Encoding::Raw)
+            .expect("room");
+        let (topics, mut got) = (18_000, 0);
+        for n in 0..topics {
+            let name = format!("t.{n}");
+            let snapshot = Some(Frame::text("a state"));
+            let start = Start { snapshot, ..start(policy) };
+            assert!(hub.match_stream(conn, &pattern("t.*"), &stream(&name, 9), start, NOW));
+        }
+        let mut resyncs: Vec<Resync> = Vec::new();
+        loop {
+            let frames = received(&mut hub, conn);
+            assert!(frames.iter().all(|frame| !frame.contains("gap")), "{policy}");
+            got += frames.iter().filter(|frame| *frame == "a state").count();
+            hub.take_resync(&mut resyncs);
+            if frames.is_empty() && resyncs.is_empty() {
+                break;
+            }
+            for Resync { name, lost_from, .. } in resyncs.drain(..) {
+                let snapshot = Some(Frame::text("a state"));
+                assert!(hub.resync(conn, &stream(&name, 9), lost_from, snapshot, &[], NOW));
+            }
+        }
+        assert_eq!(got, topics, "{policy}");
+    }
 }
 
 #[test]
@@ -345,6 +408,14 @@ fn hub_with(patterns: &[&str]) -> (Hub, ConnId) {
             .expect("attached");
     }
     (hub, conn)
+}
+
+/// Lists streams for the pattern `t.*`, as its home does.
+fn list(hub: &mut Hub, conn: ConnId, streams: std::ops::Range<usize>) {
+    for n in streams {
+        let name = format!("t.{n}");
+        hub.match_stream(conn, &pattern("t.*"), &stream(&name, 0), start(GAP), NOW);
+    }
 }
 
 fn pattern(text: &str) -> Pattern {

@@ -107,11 +107,44 @@ fn what_does_not_fit_waits_until_nothing_does() {
     hub.take_slow(&mut slow);
     assert_eq!(slow.len(), 1);
     assert!(hub.outbox(conn).expect("connected").close_queued());
-    // One snapshot of any size fits where nothing waits.
-    let (mut hub, conn) = paused();
-    let large = Frame::text(&"x".repeat(50_000));
-    assert!(hub.resync(conn, &stream(7), 2, Some(large), &[], NOW));
     balance(&hub);
+}
+
+#[test]
+fn a_snapshot_of_any_size_closes_nobody_who_reads() {
+    // What came behind it has the bounds for itself.
+    let missed: Vec<_> = (4..=7).map(|seq| Frame::text(&seq.to_string())).collect();
+    let large = || Some(Frame::text(&"x".repeat(50_000)));
+    let (mut hub, conn) = paused();
+    assert!(hub.resync(conn, &stream(7), 2, large(), &missed, NOW));
+    let got = received(&mut hub, conn);
+    assert_eq!(
+        (&got[0], got[1].len(), &got[2..]),
+        (&gap(2, 3), 50_000, &["4", "5", "6", "7"].map(String::from)[..])
+    );
+    // What exceeds even that would never fit.
+    let more: Vec<_> = (3..=7).map(|seq| Frame::text(&seq.to_string())).collect();
+    let (mut hub, conn) = paused();
+    assert!(!hub.resync(conn, &stream(7), 2, large(), &more, NOW));
+    assert!(hub.outbox(conn).expect("connected").close_queued());
+    // At the start it waits behind the answer, under any policy, and comes alone.
+    for policy in Policy::ALL {
+        let mut hub = hub_with(4, 10_000).0;
+        let conn = hub.connect(NOW);
+        hub.send(conn, &shared("subscribed"), NOW);
+        let start = |snapshot, missed| Start { policy, encoding: Encoding::Raw, snapshot, missed };
+        hub.start(conn, &stream(7), start(large(), &missed), NOW).expect("started");
+        publish(&mut hub, 8..=8);
+        assert_eq!(received(&mut hub, conn), ["subscribed"], "{policy}");
+        assert_eq!(resyncs(&mut hub), [resync(conn, 4)], "{policy}");
+        assert!(hub.resync(conn, &stream(8), 4, large(), &missed, NOW), "{policy}");
+        let got = received(&mut hub, conn);
+        assert_eq!((got[0].len(), got.len()), (50_000, 5), "{policy}: no gap");
+        // Where nothing waits it comes at once.
+        let conn = hub.connect(NOW);
+        hub.start(conn, &stream(8), start(large(), &[]), NOW).expect("started");
+        assert_eq!(received(&mut hub, conn)[0].len(), 50_000, "{policy}");
+    }
 }
 
 #[test]

@@ -12,51 +12,87 @@ use crate::outbox::{Flags, Outbox};
 use crate::slow::{Gap, SlowReason};
 
 impl Outbox {
-    /// Whether a frame of `bytes` more stays within the bounds. When nothing waits, any does.
+    /// Whether a frame of `bytes` more stays within the bounds. When nothing that counts waits,
+    /// any does.
     #[inline]
     pub(crate) fn fits(&self, bytes: u32, ledger: &Ledger) -> bool {
         let bounds = &ledger.bounds;
-        let frames = self.frames();
-        frames == 0 || (self.bytes + bytes <= bounds.bytes_max && frames < bounds.frames_max)
+        let frames = self.bound_frames();
+        let bytes = self.bound_bytes() + bytes;
+        frames == 0 || (bytes <= bounds.bytes_max && frames < bounds.frames_max)
     }
 
     /// As [`fits`](Self::fits), with the allowance for conflated entries.
     pub(crate) fn fits_conflated(&self, bytes: u32, ledger: &Ledger) -> bool {
         let bounds = &ledger.bounds;
-        let frames = self.frames();
-        let bytes = self.bytes + bytes;
+        let frames = self.bound_frames();
+        let bytes = self.bound_bytes() + bytes;
         frames == 0 || (bytes <= bounds.conflated_bytes_max && frames < bounds.conflated_frames_max)
     }
 
-    /// As [`fits`](Self::fits), for so many frames at once.
-    pub(crate) fn fits_all(&self, frames: u32, bytes: u64, ledger: &Ledger) -> bool {
+    /// As [`fits`](Self::fits), for a snapshot of so many bytes, if any, and so many frames behind
+    /// it at once. When nothing that counts waits, the first of them may be of any size, and what
+    /// is behind a snapshot has the bounds for itself.
+    pub(crate) fn fits_all(
+        &self,
+        snapshot: Option<u64>,
+        (frames, bytes): (u64, u64),
+        ledger: &Ledger,
+    ) -> bool {
         let bounds = &ledger.bounds;
-        let alone = self.frames() == 0 && frames <= 1 && bytes <= OUTBOX_BYTES_CEILING as u64;
-        let bytes = u64::from(self.bytes) + bytes;
-        let frames = u64::from(self.frames()) + u64::from(frames);
-        alone || bytes <= bounds.bytes_max.into() && frames <= bounds.frames_max.into()
+        let ceiling = OUTBOX_BYTES_CEILING as u64;
+        let within = |frames: u64, bytes: u64| {
+            frames <= bounds.frames_max.into() && bytes <= bounds.bytes_max.into()
+        };
+        if self.bound_frames() == 0 {
+            let is_alone = snapshot.is_none() && frames <= 1 && bytes <= ceiling;
+            return is_alone || snapshot.unwrap_or(0) <= ceiling && within(frames, bytes);
+        }
+        within(
+            u64::from(self.bound_frames()) + u64::from(snapshot.is_some()) + frames,
+            u64::from(self.bound_bytes()) + snapshot.unwrap_or(0) + bytes,
+        )
     }
 
-    /// As [`fits`](Self::fits), with the allowance for announcements.
-    pub(crate) fn fits_announcement(&self, bytes: u32, ledger: &Ledger) -> bool {
-        let bytes_max = ledger.bounds.bytes_max + ANNOUNCEMENT_BYTES_ALLOWANCE as u32;
-        let frames_max = ledger.bounds.frames_max + PATTERN_TOPICS_MAX as u32;
-        self.frames() == 0 || (self.bytes + bytes <= bytes_max && self.frames() < frames_max)
+    /// The bound that an announcement of `bytes` more would cross. When no other waits, none.
+    pub(crate) fn crossed_by_announcement(&self, bytes: u32) -> Option<SlowReason> {
+        let (bytes, frames) = (self.announced_bytes + bytes, self.announced_frames + 1);
+        let bytes_max = ANNOUNCEMENT_BYTES_ALLOWANCE as u64;
+        let frames_max = PATTERN_TOPICS_MAX as u32;
+        match frames {
+            1 => None,
+            _ if u64::from(bytes) > bytes_max => {
+                Some(SlowReason::Bytes { bytes: bytes.into(), bytes_max })
+            }
+            _ => (frames > frames_max).then_some(SlowReason::Frames { frames, frames_max }),
+        }
+    }
+
+    /// Whether less than half of what may wait does, announcements counted apart.
+    pub(crate) fn has_room(&self, ledger: &Ledger) -> bool {
+        let bounds = &ledger.bounds;
+        let (bytes, frames) = (self.bound_bytes(), self.bound_frames());
+        let has_room =
+            frames == 0 || bytes < bounds.bytes_max / 2 && frames < bounds.frames_max / 2;
+        has_room
+            && (self.announced_bytes as usize) < ANNOUNCEMENT_BYTES_ALLOWANCE / 2
+            && (self.announced_frames as usize) < PATTERN_TOPICS_MAX / 2
     }
 
     /// Whether the frame at `index` may become one of `bytes`.
     pub(crate) fn fits_in_place(&self, index: u64, bytes: u32, ledger: &Ledger) -> bool {
         let old = self.ring.get(index).map_or(0, bytes_of);
-        self.frames() <= 1 || self.bytes - old + bytes <= ledger.bounds.conflated_bytes_max
+        let rest = self.bound_bytes() - old;
+        self.bound_frames() <= 1 || rest + bytes <= ledger.bounds.conflated_bytes_max
     }
 
     /// The bound that a frame of `bytes` more would cross.
     pub(crate) fn crossed(&self, bytes: u32, ledger: &Ledger) -> SlowReason {
-        let (bytes, bytes_max) = (self.bytes + bytes, ledger.bounds.bytes_max);
+        let (bytes, bytes_max) = (self.bound_bytes() + bytes, ledger.bounds.bytes_max);
         if bytes > bytes_max {
             SlowReason::Bytes { bytes: bytes.into(), bytes_max: bytes_max.into() }
         } else {
-            let frames = self.frames() + 1;
+            let frames = self.bound_frames() + 1;
             SlowReason::Frames { frames, frames_max: ledger.bounds.frames_max }
         }
     }
@@ -152,20 +188,14 @@ impl Outbox {
 
     /// Queues a notice that belongs to no subscription. A reader that has let too many of them
     /// wait is closed as too slow: false.
-    pub(crate) fn notify(
-        &mut self,
-        conn: ConnId,
-        frame: SharedFrame,
-        kind: Kind,
-        ledger: &mut Ledger,
-    ) -> bool {
+    pub(crate) fn notify(&mut self, conn: ConnId, frame: SharedFrame, ledger: &mut Ledger) -> bool {
         let bytes = frame.len().min(OUTBOX_BYTES_CEILING) as u32;
-        if !self.fits_announcement(bytes, ledger) {
-            let reason = self.crossed(bytes, ledger);
+        if let Some(reason) = self.crossed_by_announcement(bytes) {
             ledger.totals.dropped += self.close_slow(conn, reason, ledger);
             return false;
         }
         self.wake(ledger);
+        let kind = Kind::Announcement;
         self.append(Entry { frame: Some(frame), kind, ..Entry::HOLE }, bytes, ledger);
         self.mark_dirty(conn, ledger);
         true
@@ -177,7 +207,7 @@ impl Outbox {
         let gap = Gap { topic: stream.name, from, to, reason };
         let frame = SharedFrame::new(ledger.codec.gap(stream, &gap, encoding), ledger.now);
         ledger.totals.gaps += 1;
-        self.notify(conn, frame, Kind::Gap, ledger);
+        self.notify(conn, frame, ledger);
     }
 
     /// The greatest number that waits of the subscription whose newest entry is at `pending`.

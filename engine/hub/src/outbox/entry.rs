@@ -77,7 +77,8 @@ pub(crate) enum Kind {
     DropOldest,
     /// The notice of a lost range.
     Gap,
-    /// The announcement of a subscription that a pattern brought about.
+    /// The announcement of a subscription that a pattern brought about, or a notice of what one
+    /// lost that has ended: it belongs to no subscription.
     Announcement,
     /// The Close frame: the last one.
     Close,
@@ -104,6 +105,12 @@ impl Kind {
     #[inline]
     pub(crate) const fn is_lossless(self) -> bool {
         matches!(self, Self::Direct | Self::Lossless | Self::LosslessGap | Self::LosslessSnapshot)
+    }
+
+    /// Whether it counts against no bound but that of announcements.
+    #[inline]
+    pub(crate) const fn is_announcement(self) -> bool {
+        matches!(self, Self::Announcement)
     }
 
     /// Whether someone published or sent it: not one of the hub's own notices.

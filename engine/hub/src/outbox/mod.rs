@@ -34,6 +34,9 @@ pub struct Outbox {
     bytes: u32,
     lossless_bytes: u32,
     lossless_frames: u32,
+    /// Announcements, which are in `bytes` and in no bound but their own.
+    announced_bytes: u32,
+    announced_frames: u32,
     /// How much of the begun frame was sent.
     begun_bytes: u32,
     /// Places from the front in which no `DropOldest` entry stands.
@@ -42,7 +45,7 @@ pub struct Outbox {
     flags: Flags,
 }
 
-const _: () = assert!(size_of::<Outbox>() <= 128 && size_of::<Entry>() == 32);
+const _: () = assert!(size_of::<Outbox>() <= 136 && size_of::<Entry>() == 32);
 
 impl Outbox {
     pub(crate) fn new() -> Self {
@@ -56,6 +59,8 @@ impl Outbox {
             bytes: 0,
             lossless_bytes: 0,
             lossless_frames: 0,
+            announced_bytes: 0,
+            announced_frames: 0,
             begun_bytes: 0,
             droppable_from: 0,
             begun_kind: Kind::Direct,
@@ -101,6 +106,18 @@ impl Outbox {
     pub const fn frames(&self) -> u32 {
         let begun = self.begun.is_some() && !matches!(self.begun_kind, Kind::Control);
         self.ring.live() + begun as u32
+    }
+
+    /// Frames that count against the bounds: all but announcements.
+    #[inline]
+    pub(crate) const fn bound_frames(&self) -> u32 {
+        self.frames() - self.announced_frames
+    }
+
+    /// Bytes that count against the bounds: all but announcements.
+    #[inline]
+    pub(crate) const fn bound_bytes(&self) -> u32 {
+        self.bytes - self.announced_bytes
     }
 
     /// Whether a frame is partly sent.
@@ -209,10 +226,10 @@ impl Outbox {
     #[cold]
     fn judge_unlisted(&mut self, conn: ConnId, ledger: &mut Ledger) {
         let bounds = &ledger.bounds;
-        let goes_on = self.is_queue_empty()
+        let goes_on = self.bound_frames() == 0
             || !self.flags.has(Flags::PATIENT)
-                && self.bytes <= bounds.bytes_max / 2
-                && self.frames() <= bounds.frames_max / 2;
+                && self.bound_bytes() <= bounds.bytes_max / 2
+                && self.bound_frames() <= bounds.frames_max / 2;
         if goes_on && !self.is_blocked() && !self.close_queued() {
             self.flags.set(Flags::UNLISTED, false);
             self.flags.set(Flags::PATIENT, false);
@@ -230,6 +247,9 @@ impl Outbox {
             self.lossless_bytes += bytes;
             self.lossless_frames += 1;
             self.judge_congestion(ledger);
+        } else if kind.is_announcement() {
+            self.announced_bytes += bytes;
+            self.announced_frames += 1;
         }
     }
 
@@ -243,6 +263,9 @@ impl Outbox {
             self.lossless_bytes -= bytes;
             self.lossless_frames -= 1;
             self.judge_congestion(ledger);
+        } else if kind.is_announcement() {
+            self.announced_bytes -= bytes;
+            self.announced_frames -= 1;
         }
     }
 

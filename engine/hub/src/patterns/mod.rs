@@ -12,7 +12,6 @@ use crate::hub::Hub;
 use crate::id::{ConnId, Timestamp, TopicId};
 use crate::limits::{PATTERN_TOKENS_MAX, PATTERN_TOPICS_MAX};
 use crate::namespace::{Namespaces, SnapshotKind};
-use crate::outbox::entry::Kind;
 use crate::policy::Policy;
 use crate::resync::CatchUp;
 use crate::rules::Pattern;
@@ -324,7 +323,7 @@ impl Hub {
 
     fn announce(&mut self, conn: ConnId, frame: SharedFrame) {
         let outbox = &mut self.slots.at_mut(conn.index).outbox;
-        outbox.notify(conn, frame, Kind::Announcement, &mut self.ledger);
+        outbox.notify(conn, frame, &mut self.ledger);
     }
 
     #[cold]

@@ -74,6 +74,8 @@ pub(crate) struct Pause {
     pub(crate) to: u64,
     pub(crate) reason: SlowReason,
     pub(crate) listed: bool,
+    /// Its snapshot is still to come.
+    pub(crate) begins: bool,
 }
 
 /// A pattern that a connection has asked for.
@@ -146,6 +148,19 @@ impl Connection {
         self.counted().count() as u32
     }
 
+    /// What counts against the bounds.
+    fn bound(&self) -> impl Iterator<Item = &Item> {
+        self.counted().filter(|item| item.kind != Kind::Announcement)
+    }
+
+    pub(crate) fn bound_bytes(&self) -> usize {
+        self.bound().map(|item| item.bytes.len()).sum()
+    }
+
+    pub(crate) fn bound_frames(&self) -> u32 {
+        self.bound().count() as u32
+    }
+
     pub(crate) fn data_frames(&self) -> u64 {
         self.counted().filter(|item| item.kind.is_data()).count() as u64
     }
@@ -169,15 +184,11 @@ impl Connection {
         self.blocked && self.is_paused()
     }
 
-    pub(crate) fn is_queue_empty(&self) -> bool {
-        self.queue.is_empty() && self.begun.is_none()
-    }
-
     /// Lists it if a paused subscription can go on.
     pub(crate) fn judge_resync(&mut self, limits: &OutboxLimits) {
-        let has_room =
-            self.bytes() <= limits.bytes_max / 2 && self.frames() <= limits.frames_max / 2;
-        let goes_on = self.is_queue_empty() || !self.patient && has_room;
+        let has_room = self.bound_bytes() <= limits.bytes_max / 2
+            && self.bound_frames() <= limits.frames_max / 2;
+        let goes_on = self.bound_frames() == 0 || !self.patient && has_room;
         if self.unlisted && goes_on && !self.blocked && !self.closing {
             (self.unlisted, self.patient, self.in_list) = (false, false, true);
         }

@@ -90,8 +90,12 @@ impl World {
     fn begin(&mut self, at: usize, topic: &'static str, covered: u64, items: Vec<Item>) {
         let connection = &mut self.connections[at];
         let subscription = &connection.subscriptions[topic];
-        if subscription.pause.is_some() {
-            self.reference.resume(connection, topic, covered, items);
+        if let Some(pause) = subscription.pause {
+            let is_whole = pause.begins && items.first().is_some_and(|item| item.is_snapshot);
+            let resumed = self.reference.resume(connection, topic, covered, items);
+            if let Some(offered) = self.offered[at].get_mut(topic).filter(|_| resumed && is_whole) {
+                offered.retain(|seq| *seq > covered);
+            }
             return;
         }
         if items.first().is_some_and(|item| item.is_snapshot) {
@@ -100,6 +104,21 @@ impl World {
             self.reference.totals.conflated += older;
             // The snapshot stands for them.
             self.offered[at].remove(topic);
+            let policy = connection.subscriptions[topic].policy;
+            if !self.reference.fits_all(connection, &items) {
+                let bytes = items.iter().map(|item| item.bytes.len()).sum();
+                let reason = self.reference.crossed(connection, bytes);
+                let lost = (covered + 1, covered + items.len() as u64 - 1);
+                self.seen.begun_paused += u64::from(!connection.closing);
+                if !connection.closing {
+                    self.reference.pause(connection, topic, lost, reason, true);
+                }
+                return;
+            }
+            if policy != Policy::Latest && !connection.closing {
+                self.reference.put(connection, policy, items);
+                return;
+            }
         }
         for item in items {
             self.reference.publish(connection, item);
@@ -258,7 +277,12 @@ impl World {
         let connection = &mut self.connections[at];
         let pause = connection.subscriptions.get(topic).and_then(|s| s.pause);
         let is_due = pause.is_some_and(|pause| pause.listed && pause.from == lost_from);
+        let is_whole = is_due && pause.is_some_and(|pause| pause.begins) && snapshot.is_some();
         let expected = is_due && self.reference.resume(connection, topic, covered, items);
+        if let Some(offered) = self.offered[at].get_mut(topic).filter(|_| expected && is_whole) {
+            // The snapshot stands for them.
+            offered.retain(|seq| *seq > covered);
+        }
         self.seen.resumed += u64::from(expected);
         self.seen.refused += u64::from(is_due && !expected);
         let now = self.reference.now;
@@ -318,16 +342,17 @@ impl World {
         let connection = &mut self.connections[at];
         let Some(subscription) = connection.subscriptions.get_mut(topic) else { return };
         let before = subscription.policy;
+        let begins = subscription.pause.is_some_and(|pause| pause.begins);
         subscription.encoding = encoding;
         self.reference.set_policy(connection, topic, policy);
         if before != policy {
-            self.forget_gap(at, topic, before);
+            self.forget_gap(at, topic, before, begins);
         }
     }
 
     /// Who leaves such a subscription is not told any more what it missed of it.
-    fn forget_gap(&mut self, at: usize, topic: &str, left: Policy) {
-        if left == GAP || left == SNAPSHOT {
+    fn forget_gap(&mut self, at: usize, topic: &str, left: Policy, paused: bool) {
+        if paused || left == GAP || left == SNAPSHOT {
             self.offered[at].remove(topic);
         }
     }
@@ -336,6 +361,7 @@ impl World {
         let connection = &mut self.connections[at];
         let Some(subscription) = connection.subscriptions.get(topic) else { return };
         let (policy, direct) = (subscription.policy, subscription.direct);
+        let paused = subscription.pause.is_some();
         let holders = &subscription.holders;
         let oldest = connection.patterns.iter().find(|own| holders.contains(&own.pattern));
         match oldest.copied() {
@@ -348,7 +374,7 @@ impl World {
                 connection.end_pause(topic);
                 connection.subscriptions.remove(topic);
                 detach(connection, topic);
-                self.forget_gap(at, topic, policy);
+                self.forget_gap(at, topic, policy, paused);
             }
         }
     }

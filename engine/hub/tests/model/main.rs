@@ -43,7 +43,7 @@ fn the_hub_does_what_the_naive_reference_does() {
         panic!("CORECAST_SEED={seed}: {error}");
     }
     // The runs must have come to every corner, else they prove nothing.
-    let (totals, Seen { announced, paused, resumed, refused }) = seen.get();
+    let (totals, Seen { announced, paused, resumed, refused, begun_paused }) = seen.get();
     let Totals { conflated, dropped, sent, abandoned, slow_closed, gaps, .. } = totals;
     for (name, count) in [
         ("conflated", conflated),
@@ -56,6 +56,7 @@ fn the_hub_does_what_the_naive_reference_does() {
         ("paused", paused),
         ("resumed", resumed),
         ("refused to resume", refused),
+        ("begun paused", begun_paused),
     ] {
         assert!(count > 0 || cases < 16, "CORECAST_SEED={seed}: nothing {name}");
     }

@@ -29,7 +29,8 @@ impl Reference {
         bytes: usize,
         (bytes_max, frames_max): (usize, u32),
     ) -> bool {
-        conn.frames() == 0 || (conn.bytes() + bytes <= bytes_max && conn.frames() < frames_max)
+        let (waiting, frames) = (conn.bound_bytes(), conn.bound_frames());
+        frames == 0 || (waiting + bytes <= bytes_max && frames < frames_max)
     }
 
     pub(crate) fn fits_bounds(&self, conn: &Connection, bytes: usize) -> bool {
@@ -38,11 +39,11 @@ impl Reference {
 
     pub(crate) fn crossed(&self, conn: &Connection, bytes: usize) -> SlowReason {
         let OutboxLimits { bytes_max, frames_max, .. } = self.limits;
-        let bytes = conn.bytes() + bytes;
+        let bytes = conn.bound_bytes() + bytes;
         if bytes > bytes_max {
             return SlowReason::Bytes { bytes: bytes as u64, bytes_max: bytes_max as u64 };
         }
-        SlowReason::Frames { frames: conn.frames() + 1, frames_max }
+        SlowReason::Frames { frames: conn.bound_frames() + 1, frames_max }
     }
 
     pub(crate) fn item(&self, bytes: Vec<u8>, kind: Kind) -> Item {
@@ -119,8 +120,9 @@ impl Reference {
         let bytes = item.bytes.len();
         match older {
             Some(at)
-                if conn.frames() <= 1
-                    || conn.bytes() - conn.queue[at].bytes.len() + bytes <= self.allowed().0 =>
+                if conn.bound_frames() <= 1
+                    || conn.bound_bytes() - conn.queue[at].bytes.len() + bytes
+                        <= self.allowed().0 =>
             {
                 // In the place of the older one, as old as that for the sweep.
                 let queued_at = conn.queue[at].queued_at;
@@ -196,6 +198,9 @@ impl Reference {
     ) {
         let mut notice = self.item(json_gap_notice(&gap).as_bytes().to_vec(), Kind::Gap);
         (notice.topic, notice.seq, notice.to) = (topic, gap.from, gap.to);
+        if topic.is_none() {
+            notice.kind = Kind::Announcement;
+        }
         conn.queue.insert(place, notice);
         self.totals.gaps += 1;
     }

@@ -21,22 +21,23 @@ impl Reference {
         report.dropped += 1;
         if let Some((from, to)) = item.range() {
             let reason = self.crossed(conn, item.bytes.len());
-            report.dropped += self.pause(conn, topic, (from, to), reason);
+            report.dropped += self.pause(conn, topic, (from, to), reason, false);
         }
     }
 
     /// Discards what waits of a topic and pauses it; returns how many data frames there were.
-    fn pause(
+    pub(crate) fn pause(
         &self,
         conn: &mut Connection,
         topic: &'static str,
         (from, to): (u64, u64),
         reason: SlowReason,
+        begins: bool,
     ) -> u64 {
         let (_, lost) = discard_topic(conn, topic);
         let from = range_of(&lost).map_or(from, |(from, _)| from);
         if let Some(subscription) = conn.subscriptions.get_mut(topic) {
-            subscription.pause = Some(Pause { from, to, reason, listed: false });
+            subscription.pause = Some(Pause { from, to, reason, listed: false, begins });
         }
         conn.unlisted = true;
         conn.judge_resync(&self.limits);
@@ -54,7 +55,7 @@ impl Reference {
             conn.queue.iter().filter(|item| item.topic == Some(topic)).cloned().collect();
         let range = range_of(&of_topic);
         if let Some((_, to)) = range.filter(|_| pauses) {
-            self.totals.dropped += self.pause(conn, topic, (to, to), reason);
+            self.totals.dropped += self.pause(conn, topic, (to, to), reason, false);
             return;
         }
         let (place, lost) = discard_topic(conn, topic);
@@ -75,8 +76,11 @@ impl Reference {
         if std::mem::replace(&mut subscription.policy, policy) == policy {
             return;
         }
+        if subscription.pause.is_some_and(|pause| pause.begins) {
+            return;
+        }
         let Some(pause) = conn.end_pause(topic) else { return detach(conn, topic) };
-        if !conn.closing {
+        if !conn.closing && pause.to > 0 {
             let Pause { from, to, reason, .. } = pause;
             conn.wake(self.now);
             let end = conn.queue.len();
@@ -94,15 +98,12 @@ impl Reference {
         covered: u64,
         frames: Vec<Item>,
     ) -> bool {
-        let OutboxLimits { bytes_max, frames_max, .. } = self.limits;
         if conn.closing {
             return false;
         }
         let bytes: usize = frames.iter().map(|item| item.bytes.len()).sum();
-        let count = frames.len() as u32;
-        let fits = conn.frames() == 0 && count <= 1
-            || conn.bytes() + bytes <= bytes_max && conn.frames() + count <= frames_max;
-        if !fits && conn.is_queue_empty() {
+        let fits = self.fits_all(conn, &frames);
+        if !fits && conn.bound_frames() == 0 {
             let reason = self.crossed(conn, bytes);
             self.totals.dropped += self.close_slow(conn, reason);
             return false;
@@ -114,22 +115,45 @@ impl Reference {
             (conn.unlisted, conn.patient) = (true, true);
             return false;
         }
-        let Some(Pause { from, reason, .. }) = conn.end_pause(topic) else { return false };
-        if covered >= from || !frames.is_empty() {
+        let Some(Pause { from, reason, begins, .. }) = conn.end_pause(topic) else { return false };
+        let from = from.max(1);
+        let policy = conn.subscriptions[topic].policy;
+        let tells = !matches!(policy, Policy::Latest | Policy::LatestByKey | Policy::DropOldest);
+        let is_whole = begins && frames.first().is_some_and(|item| item.is_snapshot);
+        let has_gap = covered >= from && tells && !is_whole;
+        if has_gap {
             conn.wake(self.now);
-        }
-        if covered >= from {
             let end = conn.queue.len();
             self.declare(conn, end, Gap { topic, from, to: covered, reason }, Some(topic));
         }
-        let policy = conn.subscriptions[topic].policy;
+        self.put(conn, policy, frames);
+        conn.judge_resync(&self.limits);
+        true
+    }
+
+    /// Queues frames that are known to fit.
+    pub(crate) fn put(&mut self, conn: &mut Connection, policy: Policy, frames: Vec<Item>) {
+        if !frames.is_empty() {
+            conn.wake(self.now);
+        }
         for item in frames {
             self.totals.offered += 1;
             self.totals.delivered += 1;
             conn.queue.push(Item { kind: Kind::Of(policy), ..item });
         }
         conn.mark_dirty();
-        conn.judge_resync(&self.limits);
-        true
+    }
+
+    /// Whether frames fit: a snapshot, or one alone, of any size if nothing else waits.
+    pub(crate) fn fits_all(&self, conn: &Connection, frames: &[Item]) -> bool {
+        let OutboxLimits { bytes_max, frames_max, .. } = self.limits;
+        let bytes = |items: &[Item]| items.iter().map(|item| item.bytes.len()).sum::<usize>();
+        let (waiting, count) = (conn.bound_bytes(), conn.bound_frames() as usize);
+        let fits = |items: &[Item]| {
+            waiting + bytes(items) <= bytes_max && count + items.len() <= frames_max as usize
+        };
+        let is_free = count == 0
+            && frames.first().is_some_and(|first| first.is_snapshot || frames.len() == 1);
+        fits(if is_free { &frames[1..] } else { frames })
     }
 }

@@ -45,6 +45,7 @@ pub(crate) struct Seen {
     pub(crate) paused: u64,
     pub(crate) resumed: u64,
     pub(crate) refused: u64,
+    pub(crate) begun_paused: u64,
 }
 
 impl Seen {
@@ -54,6 +55,7 @@ impl Seen {
             paused: self.paused + other.paused,
             resumed: self.resumed + other.resumed,
             refused: self.refused + other.refused,
+            begun_paused: self.begun_paused + other.begun_paused,
         }
     }
 }
@@ -332,7 +334,8 @@ impl World {
         let apart: usize = items().filter(is_apart).map(|item| item.bytes.len()).sum();
         let bytes = bytes - apart;
         assert!(frames <= frames_max, "{frames} frames, at most {frames_max}");
-        let bytes_max = (limits.bytes_max + limits.bytes_max / 4).max(largest);
+        // What comes behind a first frame of any size has the bounds for itself.
+        let bytes_max = limits.bytes_max + limits.bytes_max / 4 + largest;
         let bytes_max = bytes_max + notices * notice_bytes_max;
         assert!(bytes <= bytes_max, "{bytes} bytes, at most {bytes_max}");
     }
