@@ -70,13 +70,29 @@ impl Hub {
         now: Timestamp,
     ) -> bool {
         self.ledger.advance(now);
-        let Some((id, position)) = self.subscription(conn, stream.name) else { return false };
-        let slot = self.slots.at_mut(conn.index);
-        let paused = slot.paused.as_ref().and_then(|list| list.find(id));
-        if !paused.is_some_and(|paused| paused.listed && paused.lost_from == lost_from) {
-            return false;
-        }
+        let Some((id, position)) = self.due(conn, stream.name, lost_from) else { return false };
         self.resume(conn, id, position, CatchUp { seq: stream.seq, snapshot, missed })
+    }
+
+    /// Lets a paused subscription go on without an answer, since its home gave none: the notice of
+    /// what is known to be lost is queued, but for `latest` and `latest_by_key`.
+    ///
+    /// False when there is nothing to go on, as for [`resync`](Self::resync).
+    pub fn resync_failed(&mut self, conn: ConnId, name: &str, lost_from: u64) -> bool {
+        let Some((id, position)) = self.due(conn, name, lost_from) else { return false };
+        let policy = self.subscriber_mut(id, position).map(|subscriber| subscriber.policy);
+        let silent = matches!(policy, Some(Policy::Latest | Policy::LatestByKey));
+        self.end_pause(conn, id, position, !silent);
+        // Others may have waited for their turn to be listed.
+        self.slots.at_mut(conn.index).outbox.judge_resync(conn, &mut self.ledger);
+        true
+    }
+
+    /// The paused subscription that was listed with these words, if it still is.
+    fn due(&self, conn: ConnId, name: &str, lost_from: u64) -> Option<(TopicId, u32)> {
+        let (id, position) = self.subscription(conn, name)?;
+        let paused = self.slots.get(conn)?.paused.as_ref()?.find(id)?;
+        (paused.listed && paused.lost_from == lost_from).then_some((id, position))
     }
 
     /// Lets a subscription begin paused: its snapshot did not come, or did not fit. `lost_from`:

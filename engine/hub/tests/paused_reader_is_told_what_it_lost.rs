@@ -178,6 +178,37 @@ fn a_reader_that_stalls_while_paused_is_closed() {
 }
 
 #[test]
+fn a_refused_answer_leaves_nobody_paused_for_ever() {
+    let (mut hub, conn) = paused();
+    assert!(!hub.resync_failed(conn, "book.A", 3), "another pause");
+    assert!(!hub.resync_failed(conn, "book.B", 2));
+    assert!(hub.resync_failed(conn, "book.A", 2));
+    assert!(!hub.resync_failed(conn, "book.A", 2), "only once");
+    publish(&mut hub, 8..=8);
+    assert_eq!(received(&mut hub, conn), [&gap(2, 7), "8"]);
+    assert!(!hub.resync(conn, &stream(8), 2, None, &[], NOW), "it is no longer paused");
+    balance(&hub);
+    // Whose snapshot was still to come goes on without; who shows the newest is not told.
+    for policy in Policy::ALL {
+        let mut hub = hub_with(1, 10_000).0;
+        let conn = hub.connect(NOW);
+        hub.send(conn, &shared("subscribed"), NOW);
+        let snapshot = Some(Frame::text("at 7"));
+        let start = Start { policy, encoding: Encoding::Raw, snapshot, missed: &[] };
+        hub.start(conn, &stream(7), start, NOW).expect("started");
+        publish(&mut hub, 8..=8);
+        assert_eq!(received(&mut hub, conn), ["subscribed"]);
+        assert!(!hub.resync_failed(conn, "book.A", 8), "nobody was asked");
+        assert_eq!(resyncs(&mut hub), [resync(conn, 8)]);
+        assert!(hub.resync_failed(conn, "book.A", 8));
+        publish(&mut hub, 9..=9);
+        let silent = [Policy::Latest, Policy::LatestByKey].contains(&policy);
+        let expected = if silent { vec!["9".into()] } else { vec![gap(8, 8), "9".into()] };
+        assert_eq!(received(&mut hub, conn), expected, "{policy}");
+    }
+}
+
+#[test]
 fn age_is_a_bound_as_well() {
     let (mut hub, conn) = hub_with(100, 10_000);
     fill(&mut hub, conn, 1);
