@@ -225,6 +225,10 @@ impl Home {
         if self.topics.len() >= topics_max {
             return Err(TopicsFull::Home { topics_max });
         }
+        let topics_max = namespace.topics_max;
+        if self.spaces.get(&namespace.name).map_or(0, |space| space.topics) >= topics_max {
+            return Err(TopicsFull::Namespace { topics_max });
+        }
         let sid = self.next_sid().ok_or(TopicsFull::Streams)?;
         let space = self
             .spaces
@@ -232,10 +236,6 @@ impl Home {
             .or_insert_with(|| Space { namespace: Arc::new(namespace.clone()), topics: 0 });
         if *space.namespace != *namespace {
             space.namespace = Arc::new(namespace.clone());
-        }
-        let topics_max = namespace.topics_max;
-        if space.topics >= topics_max {
-            return Err(TopicsFull::Namespace { topics_max });
         }
         space.topics += 1;
         let name: Arc<str> = name.into();

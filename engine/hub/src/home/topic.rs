@@ -31,6 +31,8 @@ pub(super) struct Topic {
     /// When its publisher was last heard.
     pub(super) heard_at: Option<Timestamp>,
     retired: Vec<Retired>,
+    /// Stream numbers of variants that were forgotten: the next ones get them.
+    spare_sids: Vec<u32>,
     /// No variant that was forgotten had a greater number.
     floor: Option<u64>,
 }
@@ -53,6 +55,7 @@ impl Topic {
             state: StreamState::Live,
             heard_at: None,
             retired: Vec::new(),
+            spare_sids: Vec::new(),
             floor: None,
         }
     }
@@ -169,7 +172,9 @@ impl Topic {
         }
         let Stream { sid, seq, .. } = self.variants.remove(place).stream;
         if self.retired.len() == RETIRED_VARIANTS_MAX {
-            self.floor = self.floor.max(Some(self.retired.remove(0).seq));
+            let Retired { sid, seq, .. } = self.retired.remove(0);
+            self.floor = self.floor.max(Some(seq));
+            self.spare_sids.push(sid);
         }
         self.retired.push(Retired { interval_ms, sid, seq });
         true
@@ -230,7 +235,8 @@ impl Topic {
             let Retired { sid, seq, .. } = self.retired.remove(place);
             return Ok((sid, seq + 1));
         }
-        Ok((number()?, self.floor.map_or(0, |floor| floor + 1)))
+        let sid = self.spare_sids.pop().map_or_else(number, Ok)?;
+        Ok((sid, self.floor.map_or(0, |floor| floor + 1)))
     }
 }
 

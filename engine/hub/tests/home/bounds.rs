@@ -10,7 +10,7 @@ use corecast_hub::limits::{
 };
 use corecast_hub::{Namespace, Namespaces, Pattern, SnapshotKind, Update, UpdateKind};
 
-use crate::desk::{Desk, request, update};
+use crate::desk::{Desk, SHARDS, request, update};
 
 #[test]
 fn one_topic_too_many_is_an_error_and_evicts_none() {
@@ -22,6 +22,8 @@ fn one_topic_too_many_is_an_error_and_evicts_none() {
     assert_eq!(desk.publish(&update("few.c", "1")), Err(UpdateError::Full(full)));
     let error = desk.try_attach(&request("few.c", 0)).expect_err("full");
     assert_eq!(error, AttachError::Full(full));
+    let sid = desk.attach("few.b", 0).sid;
+    assert_eq!(desk.attach("a", 0).sid, sid + u32::from(SHARDS), "a refusal uses no number up");
     for topic in ["a", "b", "c", "d"] {
         desk.say(topic, "1");
     }

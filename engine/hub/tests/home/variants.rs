@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use corecast_hub::home::{EmissionKind, HistoryError};
 use corecast_hub::{Encoding, Namespace, Overflow, Policy, SnapshotKind, Timestamp, Wanted};
 
-use crate::desk::{Desk, past};
+use crate::desk::{Desk, SHARDS, past};
 
 fn of(policy: Policy, snapshot: SnapshotKind) -> Desk {
     let history_entries = 16;
@@ -173,7 +173,8 @@ fn a_variant_ends_when_no_shard_hears_it_and_goes_on_counting() {
 #[test]
 fn numbers_of_forgotten_variants_are_never_given_again() {
     let mut desk = lossless(SnapshotKind::None);
-    let (mut streams, mut sids) = (BTreeSet::new(), BTreeSet::new());
+    let mut streams = BTreeSet::new();
+    let (mut numbers, mut sids) = (BTreeSet::new(), BTreeSet::new());
     for round in 0..200 {
         let interval_ms = 100 + round % 100;
         let attachment = desk.attach("n.a", interval_ms);
@@ -183,12 +184,15 @@ fn numbers_of_forgotten_variants_are_never_given_again() {
         let emission = &desk.out[0];
         assert_eq!(emission.seq, attachment.seq + 1);
         assert!(streams.insert((interval_ms, emission.seq)), "{interval_ms} ms again");
+        assert!(numbers.insert((emission.sid, emission.seq)), "told apart by number alone");
         sids.insert(emission.sid);
         let (name, stamp) = (emission.name.clone(), emission.stamp);
         desk.home.unheard(&name, stamp, 0);
         assert_eq!(desk.home.totals().variants, 0);
     }
-    assert!(sids.len() >= 100, "two intervals never share a stream number");
+    assert!((64..=65).contains(&sids.len()), "{} stream numbers for one topic", sids.len());
+    let next = desk.attach("n.b", 0).sid;
+    assert_eq!(next, sids.last().expect("some") + u32::from(SHARDS), "intervals use none up");
 }
 
 #[test]
