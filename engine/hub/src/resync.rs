@@ -166,7 +166,8 @@ impl Hub {
         true
     }
 
-    /// Queues a snapshot and what came behind it for one subscription. `fits`: it is known to.
+    /// Queues a snapshot and what came behind it for one subscription. `fits`: it is known
+    /// to. Of the newest value one is enough.
     pub(crate) fn catch_up(
         &mut self,
         conn: ConnId,
@@ -195,7 +196,8 @@ impl Hub {
             let bytes = frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32;
             let report = &mut report;
             let target = Target { subscriber, outbox, paused, conn, ledger, report, frame, bytes };
-            if fits { target.put(&offer) } else { target.take(&offer) }
+            let puts = fits && target.subscriber.policy != Policy::Latest;
+            if puts { target.put(&offer) } else { target.take(&offer) }
         }
         ledger.totals.count(offered, report);
         self.compact();

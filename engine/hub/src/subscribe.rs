@@ -270,12 +270,9 @@ impl Hub {
                 self.compact();
                 return;
             }
-            // Of the newest value one is enough.
-            let conflates = subscriber.policy == Policy::Latest;
-            self.catch_up(conn, id, position, catch_up, !conflates);
-            return;
         }
-        self.catch_up(conn, id, position, catch_up, false);
+        let fits = catch_up.snapshot.is_some();
+        self.catch_up(conn, id, position, catch_up, fits);
     }
 
     /// The subscription of a connection to a topic.

@@ -115,7 +115,7 @@ impl World {
                 }
                 return;
             }
-            if policy != Policy::Latest && !connection.closing {
+            if !connection.closing {
                 self.reference.put(connection, policy, items);
                 return;
             }

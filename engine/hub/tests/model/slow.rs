@@ -133,6 +133,13 @@ impl Reference {
 
     /// Queues frames that are known to fit.
     pub(crate) fn put(&mut self, conn: &mut Connection, policy: Policy, frames: Vec<Item>) {
+        if policy == Policy::Latest {
+            for item in frames {
+                self.publish(conn, item);
+            }
+            conn.mark_dirty();
+            return;
+        }
         if !frames.is_empty() {
             conn.wake(self.now);
         }
