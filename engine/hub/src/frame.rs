@@ -99,6 +99,48 @@ impl SharedFrames {
     }
 }
 
+/// The frames of a publication: shared already, or as their home made them. Of the latter only
+/// those are put behind handles that somebody here gets.
+#[derive(Debug, Clone, Copy)]
+pub enum Prepared<'a> {
+    /// Handles of this shard.
+    Shared(&'a SharedFrames),
+    /// Frames that no shard has put behind handles.
+    Encoded {
+        /// The frames.
+        frames: &'a Frames,
+        /// The instant of their publication.
+        published_at: Timestamp,
+    },
+}
+
+impl Prepared<'_> {
+    /// The handles, those of encodings that are `wanted` at least. `made`: where they are kept.
+    #[inline]
+    pub(crate) fn share<'s>(
+        &'s self,
+        made: &'s mut SharedFrames,
+        mut is_wanted: impl FnMut(Encoding) -> bool,
+    ) -> &'s SharedFrames {
+        let (frames, published_at) = match *self {
+            Self::Shared(frames) => return frames,
+            Self::Encoded { frames, published_at } => (frames, published_at),
+        };
+        for encoding in Encoding::ALL {
+            let frame = frames.get(encoding).filter(|_| is_wanted(encoding));
+            made.0[encoding as usize] =
+                frame.map(|frame| SharedFrame::new(frame.clone(), published_at));
+        }
+        made
+    }
+}
+
+impl<'a> From<&'a SharedFrames> for Prepared<'a> {
+    fn from(frames: &'a SharedFrames) -> Self {
+        Self::Shared(frames)
+    }
+}
+
 impl From<SharedFrame> for SharedFrames {
     fn from(frame: SharedFrame) -> Self {
         Self::raw(frame)

@@ -63,7 +63,7 @@ pub use codec::{Announcement, Codec, RawCodec, StreamRef, StreamState, json_arra
 pub use config::{HubConfig, OutboxLimits, json_gap_notice};
 pub use control::Flush;
 pub use encoding::{Encoding, Frames, Wanted};
-pub use frame::{SharedFrame, SharedFrames};
+pub use frame::{Prepared, SharedFrame, SharedFrames};
 pub use hub::Hub;
 pub use id::{ConnId, Timestamp, TopicId};
 pub use message::{Member, Message, Now, Update, UpdateKind};

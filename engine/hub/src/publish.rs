@@ -2,7 +2,7 @@
 
 use crate::codec::StreamRef;
 use crate::encoding::Encoding;
-use crate::frame::{SharedFrame, SharedFrames};
+use crate::frame::{Prepared, SharedFrame, SharedFrames};
 use crate::hub::Hub;
 use crate::id::{ConnId, Timestamp, TopicId};
 use crate::limits::OUTBOX_BYTES_CEILING;
@@ -34,7 +34,7 @@ pub struct Publication<'a> {
     /// Whether it is a snapshot: no message itself, it stands for all up to its number.
     pub is_snapshot: bool,
     /// The frame, in each encoding that is wanted. Who wants another is passed over.
-    pub frames: &'a SharedFrames,
+    pub frames: Prepared<'a>,
     /// What `latest_by_key` conflates by; none is the same as an empty one.
     pub key: Option<&'a [u8]>,
     /// A connection that gets nothing: the sender.
@@ -47,6 +47,7 @@ impl<'a> Publication<'a> {
     pub const fn raw(topic: &'a str, seq: u64, frames: &'a SharedFrames) -> Self {
         let Stream { sid, payload, home, interval_ms, .. } = Stream::raw(topic);
         let (is_snapshot, key, except) = (false, None, None);
+        let frames = Prepared::Shared(frames);
         Self { topic, sid, payload, home, interval_ms, seq, is_snapshot, frames, key, except }
     }
 
@@ -87,8 +88,13 @@ impl Hub {
         let except = publication.except.filter(|conn| slots.get(*conn).is_some());
         let except = except.map_or(u32::MAX, |conn| conn.index);
         let key = topic.key(publication.key);
+        let mut made = SharedFrames::default();
+        // Found at once as a rule: most subscribers of a stream want what the first one wants.
+        let is_wanted =
+            |encoding| topic.subscribers.iter().any(|subscriber| subscriber.encoding == encoding);
+        let shared = publication.frames.share(&mut made, is_wanted);
         let frames = Encoding::ALL.map(|encoding| {
-            let frame = publication.frames.get(encoding)?;
+            let frame = shared.get(encoding)?;
             Some((frame, frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32))
         });
         let stream = StreamRef { name: &topic.name, sid: topic.sid, payload: topic.payload };

@@ -7,8 +7,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use corecast_hub::{
-    ConnId, Encoding, Hub, HubConfig, Overflow, Pattern, Policy, Publication, SharedFrame,
-    SharedFrames, Timestamp,
+    ConnId, Encoding, Frames, Hub, HubConfig, Overflow, Pattern, Policy, Prepared, Publication,
+    SharedFrame, SharedFrames, Timestamp,
 };
 use corecast_wire::Frame;
 
@@ -86,6 +86,35 @@ fn a_topic_that_no_pattern_matches_allocates_nothing() {
     assert!(names.iter().all(|name| publish(&mut hub, name) == 0));
     assert_eq!(allocations() - before, 0);
     assert_eq!(hub.topics(), 1);
+}
+
+#[test]
+fn a_message_that_nobody_here_wants_allocates_nothing() {
+    let (mut hub, mut dirty) = hub_with(8, Policy::Latest);
+    let frame = || Frame::text("61000.50,61000.75");
+    let frames = Encoding::ALL.into_iter().fold(Frames::default(), |f, e| f.with(e, frame()));
+    let mut publish = |topic, seq| {
+        let published_at = Timestamp(seq);
+        let none = SharedFrames::default();
+        let frames = Prepared::Encoded { frames: &frames, published_at };
+        let publication = Publication { frames, ..Publication::raw(topic, seq, &none) };
+        let before = allocations();
+        let report = hub.publish(&publication, published_at);
+        let allocated = allocations() - before;
+        hub.take_dirty(&mut dirty);
+        for conn in &dirty {
+            let slices = hub.outbox(*conn).into_iter().flat_map(|outbox| outbox.slices());
+            let bytes = slices.map(<[u8]>::len).sum();
+            hub.sent(*conn, bytes, published_at);
+        }
+        (report.delivered, allocated)
+    };
+    assert_eq!(publish(TOPIC, 1).0, 8);
+    assert_eq!(publish("quote.ETHUSDT", 1), (0, 0));
+    assert_eq!(publish(TOPIC, 2).0, 8);
+    assert_eq!(publish(TOPIC, 3).0, 8);
+    // Of three encodings one is wanted: one handle.
+    assert_eq!(publish(TOPIC, 4), (8, 1));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::job::{Broadcast, Job, Origin, Refusal, Sent, Ticket, Unheard};
 use super::{Mesh, Node, Turn};
-use crate::frame::SharedFrames;
+use crate::frame::Prepared;
 use crate::home::{Emission, EmissionKind, UpdateError};
 use crate::id::Timestamp;
 use crate::message::UpdateKind;
@@ -126,7 +126,7 @@ impl<T: Ticket> Node<T> {
                 continue;
             }
             let own = emission.interval_ms == 0 && emission.kind == EmissionKind::Message;
-            let frames = SharedFrames::new(&emission.frames, broadcast.published_at);
+            let (frames, published_at) = (&emission.frames, broadcast.published_at);
             let publication = Publication {
                 topic: &emission.name,
                 sid: emission.sid,
@@ -135,7 +135,7 @@ impl<T: Ticket> Node<T> {
                 payload: emission.payload,
                 seq: emission.seq,
                 is_snapshot: emission.kind == EmissionKind::Snapshot,
-                frames: &frames,
+                frames: Prepared::Encoded { frames, published_at },
                 key: emission.key.as_deref(),
                 except: except.filter(|_| own).map(|address| address.conn),
             };
