@@ -191,8 +191,20 @@ pub fn hello(name: &str, epoch: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// When it is out of bounds.
 pub fn record(seq: u64, topic: &str, data: &[u8]) -> Result<Vec<u8>> {
-    let kind = RecordKind::Message;
-    let record = Record { seq, kind, topic, key: None, ts_ns: None, data, binary: None };
+    bytes_of(seq, topic, None, data)
+}
+
+/// The bytes of a record with a key.
+///
+/// # Errors
+/// When it is out of bounds.
+pub fn keyed(seq: u64, topic: &str, key: &str) -> Result<Vec<u8>> {
+    bytes_of(seq, topic, Some(key), b"1")
+}
+
+fn bytes_of(seq: u64, topic: &str, key: Option<&str>, data: &[u8]) -> Result<Vec<u8>> {
+    let (kind, key) = (RecordKind::Message, key.map(str::as_bytes));
+    let record = Record { seq, kind, topic, key, ts_ns: None, data, binary: None };
     let mut bytes = Vec::new();
     ingest::record(&mut bytes, &record, &IngestLimits::default())?;
     Ok(bytes)

@@ -28,6 +28,10 @@ const CONFIG: &str = r#"
     [[namespaces]]
     name = "blob"
     payload = "binary"
+
+    [[namespaces]]
+    name = "full"
+    topics_max = 1
 "#;
 
 /// A server with all ways in.
@@ -162,6 +166,26 @@ fn lines_of_standard_input_arrive_in_their_order_by_every_way() -> Result<()> {
             subscriber.expect(&json!({ "n": number }))?;
         }
         subscriber.ends_with(0)?;
+    }
+    place.server.stop()
+}
+
+#[test]
+fn a_message_that_its_home_refuses_fails_by_every_way() -> Result<()> {
+    let place = start()?;
+    for way in [&["--tcp", &place.ingest][..], &[]] {
+        // At the third topic at the latest, one of the two shards has one too many.
+        let mut last = None;
+        for topic in ["full.a", "full.b", "full.c"] {
+            let output = publish(&place, &[&[topic][..], way].concat(), "1\n2\n")?;
+            if !output.status.success() {
+                last = Some(output);
+            }
+        }
+        let output = last.ok_or_else(|| eyre!("{way:?}: nothing was refused"))?;
+        let stderr = text(&output.stderr);
+        ensure!(output.status.code() == Some(65), "{way:?}: {} {stderr}", output.status);
+        ensure!(stderr.contains("message 1: ") && stderr.contains("429"), "{way:?}: {stderr}");
     }
     place.server.stop()
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use corecast_tests::feed::FeedClient;
-use corecast_tests::gateway::{Framed, Said, address_of, hello, record};
+use corecast_tests::gateway::{Framed, Said, address_of, hello, keyed, record};
 use corecast_tests::server::TestServer;
 use eyre::{Result, bail, ensure};
 
@@ -19,6 +19,15 @@ const CONFIG: &str = r#"
     [[namespaces]]
     name = "blob"
     payload = "binary"
+
+    [[namespaces]]
+    name = "few"
+    topics_max = 1
+
+    [[namespaces]]
+    name = "keys"
+    policy = "latest_by_key"
+    snapshot = "keys"
 "#;
 
 const OPTIONS: [&str; 4] = ["--shards", "2", "--ingest-tcp", "127.0.0.1:0"];
@@ -114,6 +123,82 @@ fn duplicates_are_acknowledged_and_not_published_again() -> Result<()> {
 }
 
 #[test]
+fn who_sends_only_duplicates_is_answered_too() -> Result<()> {
+    let (server, ingest) = start("")?;
+    let mut publisher = Framed::tcp(ingest)?;
+    publisher.hello("a", 1)?;
+    publisher.publish(1, "trade.X", "1")?;
+    publisher.wait_ack(1)?;
+    for _ in 0..3 {
+        publisher.publish(1, "trade.X", "1")?;
+        assert_eq!(publisher.next()?, Said::Ack { epoch: 1, seq: 1 });
+    }
+    server.stop()
+}
+
+#[test]
+fn what_its_home_refuses_is_told_before_it_is_acknowledged() -> Result<()> {
+    let (server, ingest) = start("")?;
+    let mut publisher = Framed::tcp(ingest)?;
+    publisher.hello("a", 1)?;
+    // Topics of both shards, and between those that are too many one that is known, and one that
+    // is refused at once.
+    let mut bytes = Vec::new();
+    for seq in 1..=9 {
+        let topic = match seq {
+            6 => "few.t1".to_owned(),
+            7 => "none.X".to_owned(),
+            _ => format!("few.t{seq}"),
+        };
+        bytes.extend(record(seq, &topic, b"1")?);
+    }
+    publisher.send(&bytes)?;
+    let (mut refused, mut acked) = (Vec::new(), 0);
+    while acked < 9 {
+        match publisher.next()? {
+            Said::Ack { seq, .. } => acked = seq,
+            Said::Error { seq, code, closing: false, message } => {
+                ensure!(seq > acked, "the refusal of {seq} comes after the ack of {acked}");
+                ensure!(code == if seq == 7 { 404 } else { 429 }, "{seq}: {code} {message}");
+                refused.push(seq);
+            }
+            said => bail!("{said:?}"),
+        }
+    }
+    // The first of each shard is taken; the other shard may be home to none of them.
+    ensure!(refused.len() == 6 || refused.len() == 7, "{refused:?}");
+    ensure!(refused.contains(&7) && !refused.contains(&1), "{refused:?}");
+    ensure!(!refused.contains(&6) && refused.is_sorted(), "{refused:?}");
+    drop(publisher);
+    let tally = format!("refused={}", refused.len());
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !server.process().output().contains(&tally) {
+        ensure!(std::time::Instant::now() < until, "no {tally}:\n{}", server.process().output());
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+    server.stop()
+}
+
+#[test]
+fn a_key_too_many_is_told() -> Result<()> {
+    let (server, ingest) = start("")?;
+    let mut publisher = Framed::tcp(ingest)?;
+    publisher.hello("a", 1)?;
+    let keys_max = corecast::limits::hub::KEYS_MAX as u64;
+    let mut bytes = Vec::new();
+    for seq in 1..=keys_max + 1 {
+        bytes.extend(keyed(seq, "keys.X", &seq.to_string())?);
+    }
+    bytes.extend(keyed(keys_max + 2, "keys.X", "1")?);
+    publisher.send(&bytes)?;
+    let said = publisher.next_but_acks()?;
+    let Said::Error { seq, code: 413, closing: false, .. } = said else { bail!("{said:?}") };
+    assert_eq!(seq, keys_max + 1);
+    publisher.wait_ack(keys_max + 2)?;
+    server.stop()
+}
+
+#[test]
 fn a_bad_record_is_refused_alone_and_a_malformed_one_ends_its_connection() -> Result<()> {
     let (server, ingest) = start("")?;
     let mut client = FeedClient::open(server.address())?;
@@ -168,7 +253,7 @@ fn who_does_not_say_who_he_is_or_is_one_too_many_is_refused() -> Result<()> {
     expect_closing(two.next()?, 429, "1 publishers")?;
     let mut rude = Framed::tcp(ingest)?;
     rude.send(&record(1, "trade.X", b"1")?)?;
-    expect_closing(rude.next()?, 400, "first frame must be a hello")?;
+    expect_closing(rude.next()?, 401, "first frame must be a hello")?;
     let mut http = Framed::tcp(ingest)?;
     http.send(b"GET / HTTP/1.1\r\n\r\n")?;
     expect_closing(http.next()?, 400, "is this the ingest protocol")?;

@@ -17,15 +17,13 @@ use std::fmt;
 /// What takes updates: the engine's publisher, or a list in a test.
 pub(crate) trait Sink: Clone + Send + Sync + 'static {
     /// What became of an update, later.
-    type Reported: Future<Output = Outcome> + Send + 'static;
+    type Reported: Future<Output = Outcome> + Send + Unpin + 'static;
 
     /// What a topic's payloads are; none: no namespace has it.
     fn payload(&self, topic: &str) -> Option<Payload>;
 
-    /// Takes an update, without waiting. What one task gives arrives in its order.
-    fn update(&self, update: Update) -> Result<(), PublishError>;
-
-    /// The same, with a report on what became of it.
+    /// Takes an update, without waiting, and reports what became of it. What one task gives arrives
+    /// in its order.
     fn update_reported(&self, update: Update) -> Result<Self::Reported, PublishError>;
 
     /// Waits until there is room again after [`PublishError::Full`].
@@ -83,15 +81,6 @@ impl<S: Sink> Intake<S> {
         Self { sink }
     }
 
-    /// Publishes, without waiting.
-    ///
-    /// # Errors
-    ///
-    /// Why it was not taken.
-    pub(crate) fn update(&self, update: Update) -> Result<(), Refusal> {
-        self.sink.update(self.checked(update)?).map_err(|error| refusal(&error))
-    }
-
     /// Publishes, without waiting; what comes back tells later what became of it.
     ///
     /// # Errors
@@ -130,10 +119,6 @@ impl Sink for Publisher {
 
     fn payload(&self, topic: &str) -> Option<Payload> {
         self.namespaces().find(topic).map(|namespace| namespace.payload)
-    }
-
-    fn update(&self, update: Update) -> Result<(), PublishError> {
-        self.update(update)
     }
 
     fn update_reported(&self, update: Update) -> Result<Self::Reported, PublishError> {
@@ -264,18 +249,14 @@ pub(crate) mod tests {
             }
         }
 
-        fn update(&self, update: Update) -> Result<(), PublishError> {
+        fn update_reported(&self, update: Update) -> Result<Self::Reported, PublishError> {
             if self.payload(&update.topic).is_none() {
                 return Err(UpdateError::Unknown.into());
             }
             let take = |room: usize| room.checked_sub(1);
             let ordering = Ordering::SeqCst;
             self.room.fetch_update(ordering, ordering, take).map_err(|_| PublishError::Full)?;
-            self.taken.send(update).map_err(|_| PublishError::Stopped)
-        }
-
-        fn update_reported(&self, update: Update) -> Result<Self::Reported, PublishError> {
-            self.update(update)?;
+            self.taken.send(update).map_err(|_| PublishError::Stopped)?;
             let seq = self.seq.fetch_add(1, Ordering::SeqCst) as u64 + 1;
             Ok(std::future::ready(Ok(Taken { seq: Some(seq), ..Taken::default() })))
         }
@@ -289,7 +270,7 @@ pub(crate) mod tests {
 
     fn refused(update: Update) -> Fault {
         let (sink, _updates) = Kept::with_room(1);
-        match Intake::new(sink).update(update) {
+        match Intake::new(sink).update_reported(update) {
             Err(Refusal::Bad(fault)) => fault,
             other => panic!("{other:?}"),
         }
@@ -328,9 +309,15 @@ pub(crate) mod tests {
     fn json_loses_the_space_around_it_and_bytes_lose_nothing() {
         let (sink, mut updates) = Kept::with_room(2);
         let intake = Intake::new(sink);
-        assert_eq!(intake.update(Update::new("quote.X", " { \"a\": 1 }\r\n")), Ok(()));
+        assert_eq!(
+            intake.update_reported(Update::new("quote.X", " { \"a\": 1 }\r\n")).map(drop),
+            Ok(())
+        );
         assert_eq!(updates.try_recv().expect("taken").data, "{ \"a\": 1 }");
-        assert_eq!(intake.update(Update::new("blob.X", b" \xff\n".to_vec())), Ok(()));
+        assert_eq!(
+            intake.update_reported(Update::new("blob.X", b" \xff\n".to_vec())).map(drop),
+            Ok(())
+        );
         assert_eq!(updates.try_recv().expect("taken").data, &b" \xff\n"[..]);
     }
 
@@ -338,8 +325,11 @@ pub(crate) mod tests {
     fn a_full_sink_takes_the_same_update_later() {
         let (sink, _updates) = Kept::with_room(0);
         let intake = Intake::new(sink.clone());
-        assert_eq!(intake.update(Update::new("quote.X", "1")), Err(Refusal::Full));
+        assert_eq!(
+            intake.update_reported(Update::new("quote.X", "1")).map(drop),
+            Err(Refusal::Full)
+        );
         sink.make_room(1);
-        assert_eq!(intake.update(Update::new("quote.X", "1")), Ok(()));
+        assert_eq!(intake.update_reported(Update::new("quote.X", "1")).map(drop), Ok(()));
     }
 }

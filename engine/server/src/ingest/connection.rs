@@ -5,12 +5,15 @@ use super::Shared;
 use super::input::Input;
 use super::limits::{
     ACK_RECORDS, ACK_WITHIN, HELLO_WITHIN, IDLE_MAX, LINGER, OUTPUT_BYTES_MAX, STALL_MAX,
+    UNSETTLED_MAX,
 };
 use super::publishers::{Offer, OpenError, Session};
 use super::tally::Tally;
+use super::unsettled::Unsettled;
 use crate::control::stopped;
-use crate::intake::{Fault, Refusal, Sink, own};
+use crate::intake::{Fault, Outcome, Refusal, Sink, own};
 use corecast::{Update, UpdateKind};
+use corecast_feed::ErrorCode;
 use corecast_feed::ingest::{self, Ack, Frame, Hello, IngestError, Record, RecordKind};
 use std::sync::Arc;
 use std::{fmt, io};
@@ -50,16 +53,21 @@ pub(crate) async fn serve<S: Sink>(
             tally.opened(epoch, &session);
             let mut connection = Connection {
                 epoch,
-                acked: session.last(),
+                done: session.last,
+                acked: session.last,
+                unsettled: Unsettled::new(),
                 session,
                 shared,
                 input,
                 output: Vec::new(),
+                is_repeated: false,
                 ack_at: None,
                 tally,
             };
             connection.write_ack();
             let end = connection.run(&mut reader, &mut writer, &mut stopping).await;
+            // What was taken is told of, as far as anybody reads it, and is logged in any case.
+            let _ = timeout(LINGER, connection.settle_all()).await;
             connection.close(&end);
             (end, connection.output)
         }
@@ -104,7 +112,7 @@ async fn hello<S: Sink>(
                 input.done(bytes);
                 return Ok(opened);
             }
-            Ok(Some(_)) => return Err(refused(400, "the first frame must be a hello")),
+            Ok(Some(_)) => return Err(refused(401, "the first frame must be a hello")),
             Ok(None) => read(input, reader).await?,
             Err(error) => return Err(malformed(input, &error)),
         }
@@ -134,15 +142,21 @@ async fn read(input: &mut Input, reader: &mut (impl AsyncRead + Unpin)) -> Resul
 }
 
 /// A publisher that has said who it is.
-struct Connection<S> {
+struct Connection<S: Sink> {
     epoch: u64,
     session: Session,
     shared: Arc<Shared<S>>,
     input: Input,
     /// Answers that wait to be sent.
     output: Vec<u8>,
+    /// Records that are taken, and whose homes have not answered.
+    unsettled: Unsettled<S::Reported>,
+    /// The last record that is settled, and all before it.
+    done: u64,
     /// The last record that was acknowledged.
     acked: u64,
+    /// Whether a record came that was acknowledged before, and is to be again.
+    is_repeated: bool,
     /// When the next acknowledgement is due, if there is one to give.
     ack_at: Option<Instant>,
     tally: Tally,
@@ -157,6 +171,8 @@ enum Needs {
     Room,
     /// That its answers are taken.
     Output,
+    /// That records are settled.
+    Homes,
 }
 
 impl<S: Sink> Connection<S> {
@@ -168,7 +184,7 @@ impl<S: Sink> Connection<S> {
     ) -> End {
         let (mut heard_at, mut written_at) = (Instant::now(), Instant::now());
         loop {
-            let needs = match self.handle() {
+            let needs = match self.handle().and_then(|needs| self.settle().map(|()| needs)) {
                 Ok(needs) => needs,
                 Err(end) => return end,
             };
@@ -181,6 +197,7 @@ impl<S: Sink> Connection<S> {
             }
             let ack_at = self.ack_at.filter(|_| !has_output);
             let log_at = self.tally.log_at();
+            let may_settle = !self.unsettled.is_empty() && self.output.len() <= OUTPUT_BYTES_MAX;
             tokio::select! {
                 read = read(&mut self.input, reader), if needs == Needs::Bytes => match read {
                     Ok(()) => heard_at = Instant::now(),
@@ -194,6 +211,11 @@ impl<S: Sink> Connection<S> {
                     }
                     Err(error) => return End::Broken(error),
                 },
+                Some((seq, outcome)) = self.unsettled.next(), if may_settle => {
+                    if let Err(end) = self.settled(seq, outcome) {
+                        return end;
+                    }
+                }
                 () = self.shared.intake.room(), if needs == Needs::Room => heard_at = now,
                 () = sleep_until(ack_at.unwrap_or(now)), if ack_at.is_some() => {}
                 () = sleep_until(log_at.unwrap_or(now)), if log_at.is_some() => {}
@@ -214,20 +236,20 @@ impl<S: Sink> Connection<S> {
     /// Handles all frames that are there, as far as there is room.
     fn handle(&mut self) -> Result<Needs, End> {
         while self.output.len() <= OUTPUT_BYTES_MAX {
+            if self.unsettled.len() >= UNSETTLED_MAX {
+                return Ok(Needs::Homes);
+            }
             let bytes = match self.input.frame() {
                 Ok(Some((Frame::Record(record), bytes))) => {
-                    let seq = record.seq;
-                    let (offer, fault) = offer(&self.session, &self.shared, &record);
-                    match offer {
+                    match offer(&self.session, &self.shared, &record, &mut self.unsettled) {
                         Offer::Failed(Refusal::Full) => return Ok(Needs::Room),
                         Offer::Failed(_) => return Err(refused(503, ENDING)),
                         Offer::Superseded => return Err(refused(409, TAKEN_OVER)),
-                        Offer::Duplicate => self.tally.duplicate(),
+                        Offer::Duplicate => {
+                            self.is_repeated = true;
+                            self.tally.duplicate();
+                        }
                         Offer::Taken { missing } => self.tally.taken(missing),
-                    }
-                    if let Some(fault) = fault {
-                        self.tally.refused(seq, &fault);
-                        write_error(&mut self.output, seq, &fault, false);
                     }
                     bytes
                 }
@@ -245,10 +267,45 @@ impl<S: Sink> Connection<S> {
         Ok(Needs::Output)
     }
 
+    /// Notes all that homes have said, as far as there is room for what they refused.
+    fn settle(&mut self) -> Result<(), End> {
+        while self.output.len() <= OUTPUT_BYTES_MAX {
+            let Some((seq, outcome)) = self.unsettled.settled() else { break };
+            self.settled(seq, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all that was taken is settled, or can be no more.
+    async fn settle_all(&mut self) {
+        while let Some((seq, outcome)) = self.unsettled.next().await {
+            if self.settled(seq, outcome).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// A record that was refused is done with, too, and its publisher is told why.
+    fn settled(&mut self, seq: u64, outcome: Outcome) -> Result<(), End> {
+        match outcome {
+            Ok(_) => {}
+            // Its home ended before it took it: not acknowledged, so that it comes again.
+            Err(fault) if fault.code == ErrorCode::Unavailable.code() => {
+                return Err(End::Refused(fault));
+            }
+            Err(fault) => {
+                self.tally.refused(seq, &fault);
+                write_error(&mut self.output, seq, &fault, false);
+            }
+        }
+        self.done = seq;
+        Ok(())
+    }
+
     /// Acknowledges what is done, when it is much or some time has passed.
     fn ack(&mut self, now: Instant) {
-        let unacked = self.session.last() - self.acked;
-        if unacked == 0 {
+        let unacked = self.done - self.acked;
+        if unacked == 0 && !self.is_repeated {
             self.ack_at = None;
             return;
         }
@@ -259,7 +316,8 @@ impl<S: Sink> Connection<S> {
     }
 
     fn write_ack(&mut self) {
-        self.acked = self.session.last();
+        self.acked = self.done;
+        self.is_repeated = false;
         self.ack_at = None;
         ingest::ack(&mut self.output, &Ack { epoch: self.epoch, seq: self.acked, code: 0 });
     }
@@ -267,7 +325,7 @@ impl<S: Sink> Connection<S> {
     /// The last words: what is done, and why it ends.
     fn close(&mut self, end: &End) {
         self.tally.close(end);
-        if self.session.last() > self.acked {
+        if self.done > self.acked || self.is_repeated {
             self.write_ack();
         }
         if let End::Refused(fault) = end {
@@ -276,22 +334,26 @@ impl<S: Sink> Connection<S> {
     }
 }
 
-/// Gives one record to the engine, if it is new. A record that can never be taken is done with,
-/// too; the fault says why.
+/// Gives one record to the engine, if it is new. Of one that is taken or can never be, it is known
+/// later what became of it.
 fn offer<S: Sink>(
     session: &Session,
     shared: &Shared<S>,
     record: &Record<'_>,
-) -> (Offer<Refusal>, Option<Fault>) {
-    let mut fault = None;
-    let offer = session.offer(record.seq, || match shared.intake.update(update(record)) {
-        Err(Refusal::Bad(bad)) => {
-            fault = Some(bad);
+    unsettled: &mut Unsettled<S::Reported>,
+) -> Offer<Refusal> {
+    let seq = record.seq;
+    session.offer(seq, || match shared.intake.update_reported(update(record)) {
+        Ok(reported) => {
+            unsettled.push(seq, reported);
             Ok(())
         }
-        other => other,
-    });
-    (offer, fault)
+        Err(Refusal::Bad(fault)) => {
+            unsettled.push_refused(seq, fault);
+            Ok(())
+        }
+        Err(other) => Err(other),
+    })
 }
 
 /// What a record publishes.

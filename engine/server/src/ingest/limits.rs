@@ -17,6 +17,9 @@ pub(crate) const LINGER: Duration = Duration::from_secs(1);
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 /// Bytes of answers that may wait; nothing is read while there are more.
 pub(crate) const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+/// Records that were taken and whose topics' homes have not answered; nothing is read while there
+/// are so many. Several acknowledgements of them.
+pub(crate) const UNSETTLED_MAX: usize = 8_192;
 /// So many records are acknowledged at once,
 pub(crate) const ACK_RECORDS: u64 = 1_024;
 /// or what came within this time.
@@ -30,3 +33,4 @@ pub(crate) const NAMES_PER_PUBLISHER: usize = 16;
 pub(crate) const STRANGERS_MAX: usize = 16;
 
 const _: () = assert!(ACK_WITHIN.as_millis() < STALL_MAX.as_millis());
+const _: () = assert!(UNSETTLED_MAX as u64 > ACK_RECORDS);

@@ -47,6 +47,8 @@ pub(crate) struct Session {
     publisher: Arc<Publisher>,
     connection: u64,
     superseded: Arc<Notify>,
+    /// The last record that was taken before this connection; 0: none.
+    pub(crate) last: u64,
     /// Whether the publisher has started again since it was last here.
     pub(crate) start: Start,
     /// Whether it took the place of another connection.
@@ -111,13 +113,14 @@ impl Publishers {
         let (connection, superseded) = (table.connections, Arc::new(Notify::new()));
         let before = state.owner.replace((connection, Arc::clone(&superseded)));
         state.last_owner = connection;
+        let last = state.progress.last();
         drop(state);
         match &before {
             Some((_, other)) => other.notify_one(),
             None => table.connected += 1,
         }
         let (publishers, took_over) = (Arc::clone(self), before.is_some());
-        Ok(Session { publishers, publisher, connection, superseded, start, took_over })
+        Ok(Session { publishers, publisher, connection, superseded, last, start, took_over })
     }
 }
 
@@ -159,11 +162,6 @@ impl Session {
             }
             Err(error) => Offer::Failed(error),
         }
-    }
-
-    /// The last record that is done with; 0: none.
-    pub(crate) fn last(&self) -> u64 {
-        self.publisher.0.lock().progress.last()
     }
 
     /// Waits until another connection has taken over.
@@ -211,7 +209,7 @@ mod tests {
         drop(first);
         assert_eq!(publishers.open("b", 1).expect_err("no place"), OpenError::TooMany(1));
         drop(second);
-        assert_eq!(publishers.open("a", 1).expect("a place again").last(), 2);
+        assert_eq!(publishers.open("a", 1).expect("a place again").last, 2);
     }
 
     #[test]
@@ -219,7 +217,8 @@ mod tests {
         let publishers = Arc::new(Publishers::new(1));
         let session = publishers.open("a", 1).expect("a place");
         assert_eq!(session.offer(5, || Err("full")), Offer::Failed("full"));
-        assert_eq!(session.last(), 0);
+        let session = publishers.open("a", 1).expect("its place");
+        assert_eq!(session.last, 0);
         assert_eq!(session.offer(5, || Ok::<_, &str>(())), Offer::Taken { missing: 0 });
         assert_eq!(session.offer(9, || Ok::<_, &str>(())), Offer::Taken { missing: 3 });
     }
@@ -232,7 +231,7 @@ mod tests {
         assert_eq!(publishers.open("a", 8).expect_err("an old epoch"), past);
         assert_eq!(newer.offer(1, take), Offer::Taken { missing: 0 });
         let restarted = publishers.open("a", 10).expect("a new epoch");
-        assert_eq!((restarted.start, restarted.last()), (Start::Restarted, 0));
+        assert_eq!((restarted.start, restarted.last), (Start::Restarted, 0));
     }
 
     #[test]
@@ -240,7 +239,7 @@ mod tests {
         let publishers = Arc::new(Publishers::new(1));
         let seen = |name: &str| {
             let session = publishers.open(name, 1).expect("a place");
-            let last = session.last();
+            let last = session.last;
             session.offer(last + 1, take);
             last
         };

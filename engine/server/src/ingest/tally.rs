@@ -43,7 +43,7 @@ impl Tally {
     /// The publisher has said who it is.
     pub(super) fn opened(&self, epoch: u64, session: &Session) {
         let Self { publisher, peer, .. } = self;
-        let last = session.last();
+        let last = session.last;
         if session.took_over {
             tracing::warn!(?publisher, %peer, "takes over from another connection of this name");
         }
