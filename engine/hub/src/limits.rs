@@ -93,6 +93,11 @@ pub const RULES_MAX: usize = 4_096;
 
 /// Variants of one topic that ended and whose numbers are remembered each for itself.
 pub(crate) const RETIRED_VARIANTS_MAX: usize = 64;
+/// Topics with variants that a home looks at to make room for one more: the shards are asked
+/// whether they hear those.
+pub(crate) const FORGET_TRIES_MAX: usize = 4;
+/// Stream numbers of forgotten topics that a home remembers, for when it has no others.
+pub(crate) const SPARE_SIDS_MAX: usize = 65_536;
 /// Bytes of idle ring storage that a hub keeps for the next backlog.
 pub(crate) const POOL_BYTES_MAX: usize = 4 << 20;
 /// Slow connections that are remembered until the shard asks for them.

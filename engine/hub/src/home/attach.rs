@@ -14,7 +14,7 @@ use super::{Home, topic::Topic};
 use crate::codec::StreamState;
 use crate::encoding::{Encoding, Wanted};
 use crate::message::{Member, Now};
-use crate::namespace::Payload;
+use crate::namespace::{Namespace, Payload};
 use crate::policy::Policy;
 use crate::rules::Pattern;
 use crate::topic::check_topic;
@@ -146,6 +146,7 @@ impl Home {
         if let Some(member) = &request.member {
             let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
             self.topics[number as usize].join(member, &mut turn)?;
+            self.list_idle(number);
         }
         Ok(attachment)
     }
@@ -181,8 +182,14 @@ impl Home {
     pub fn unheard(&mut self, name: &str, stamp: u64, shard: u16) {
         let Ok((topic, interval_ms)) = split_variant(name) else { return };
         let Some(number) = self.numbers.get(topic) else { return };
-        if self.topics[*number as usize].unheard(interval_ms, stamp, (shard, self.shards)) {
+        let number = *number;
+        let topic = &mut self.topics[number as usize];
+        if topic.unheard(interval_ms, stamp, (shard, self.shards)) {
             self.encoder.totals.variants -= 1;
+            if topic.variants.is_empty() && topic.idle.is_some() {
+                // It is the next to be forgotten, where it would have been before.
+                self.list_idle(number);
+            }
         }
     }
 
@@ -235,8 +242,29 @@ impl Home {
         if !request.create || !namespace.open {
             return Err(AttachError::Unknown);
         }
-        check_interval(namespace, request.interval_ms)?;
+        self.check_new(request, namespace)?;
         Ok(self.make(&request.topic, namespace, wanted, now, out)?)
+    }
+
+    /// Whether a topic that is made for this request will have room for its variant. A member has
+    /// room in every new topic.
+    fn check_new(&self, request: &AttachRequest, namespace: &Namespace) -> Result<(), AttachError> {
+        let AttachRequest { topic, interval_ms, .. } = request;
+        let check = |interval_ms| {
+            check_interval(namespace, interval_ms)?;
+            let name = super::variant_name(topic, interval_ms);
+            check_topic(&name, self.topic_bytes_max).map_err(AttachError::Topic)
+        };
+        check(*interval_ms)?;
+        // Variants that patterns wait for are made first.
+        let mut first = self.held.intervals(topic);
+        first.retain(|held| check(*held).is_ok());
+        let place = first.iter().position(|held| held == interval_ms).unwrap_or(first.len());
+        let variants_max = namespace.variants_max;
+        if *interval_ms > 0 && place >= usize::from(variants_max) {
+            return Err(AttachError::VariantsFull { variants_max });
+        }
+        Ok(())
     }
 
     fn attach_to(
@@ -278,16 +306,10 @@ impl Home {
         check_interval(&topic.namespace, interval_ms)?;
         let name = super::variant_name(&topic.base.name, interval_ms);
         check_topic(&name, self.topic_bytes_max)?;
-        let (sid, mut used) = (self.next_sid(), false);
         let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
-        let topic = &mut self.topics[number as usize];
-        let number_of = || {
-            used = true;
-            sid.ok_or(AttachError::Full(super::TopicsFull::Streams))
-        };
-        let made = topic.make_variant(interval_ms, &name, number_of, &mut turn);
-        // A number that was not needed is the next one's.
-        self.streams -= u64::from(sid.is_some() && !used);
+        let sids = &mut self.sids;
+        let sid = || sids.take().ok_or(AttachError::Full(super::TopicsFull::Streams));
+        let made = topic.make_variant(interval_ms, &name, sid, &mut turn);
         // What it starts with grows old, too.
         self.chores.list(number, topic, false);
         made.map(|()| true)

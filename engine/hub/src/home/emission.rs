@@ -19,7 +19,8 @@ pub struct Emission {
     pub sid: u32,
     /// What its publishers' bytes are.
     pub payload: Payload,
-    /// The message's number; that of the last message in a snapshot; 0 of a notice.
+    /// The message's number; that of the last message in a snapshot; 0 of a notice. 0 of a message
+    /// that has no frame, too: nobody gets it, it only asks whether a variant is heard.
     pub seq: u64,
     /// Milliseconds of the variant, 0 for the topic itself.
     pub interval_ms: u32,
@@ -98,6 +99,8 @@ pub struct HomeTotals {
     pub resumed: u64,
     /// Times that a topic fell silent.
     pub stale: u64,
+    /// Topics forgotten to make room: nobody had published to them.
+    pub forgotten: u64,
 }
 
 /// Asks the codec, and counts.

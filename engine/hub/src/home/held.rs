@@ -81,8 +81,22 @@ impl Home {
         self.held.drop(pattern, interval_ms);
     }
 
+    /// Makes the variants of a topic that patterns wait for.
+    pub(super) fn hold_variants(
+        &mut self,
+        number: u32,
+        wanted: Wanted,
+        now: Now,
+        out: &mut Vec<Emission>,
+    ) {
+        for interval_ms in self.held.intervals(&self.topics[number as usize].base.name) {
+            let held = self.hold_variant(number, interval_ms, wanted, now, out);
+            self.encoder.totals.variants_refused += u64::from(held.is_err());
+        }
+    }
+
     /// Makes a variant that any shard may be waiting for: those that are not will say so.
-    pub(super) fn hold_variant(
+    fn hold_variant(
         &mut self,
         number: u32,
         interval_ms: u32,

@@ -2,13 +2,14 @@
 //! variants, presence, staleness.
 //!
 //! A [`Home`] says [`Emission`]s; the [node](crate::node) tells them to all shards. Like the hub,
-//! it does no I/O and reads no clock. Topics stay for as long as the epoch does: a number that
-//! was given is never given again.
+//! it does no I/O and reads no clock. Topics that were published to stay for as long as the epoch
+//! does: a number that was given is never given again. Others make room where it is needed.
 
 mod attach;
 mod early;
 mod emission;
 mod error;
+mod forget;
 mod held;
 mod history;
 mod keyed;
@@ -37,6 +38,7 @@ use crate::message::{Now, Update, UpdateKind};
 use crate::namespace::{Namespace, Namespaces};
 use crate::topic::check_topic;
 use emission::{Encoder, Turn};
+use forget::Sids;
 use held::HeldPatterns;
 use stream::Stream;
 use tick::{Chores, Ticks};
@@ -64,7 +66,6 @@ pub struct HomeConfig {
 /// The truth about the topics of one shard.
 #[derive(Debug)]
 pub struct Home {
-    shard: u16,
     shards: u16,
     epoch: u64,
     topic_bytes_max: usize,
@@ -76,7 +77,11 @@ pub struct Home {
     /// The same in order, for patterns. Touched when a topic is made, never on publishing.
     ordered: BTreeMap<Arc<str>, u32>,
     topics: Vec<Topic>,
-    streams: u64,
+    /// Places in `topics` that are nobody's.
+    free: Vec<u32>,
+    sids: Sids,
+    /// Counts the topics that were made.
+    made: u64,
     stamps: u64,
     held: HeldPatterns,
     ticks: Ticks,
@@ -89,6 +94,8 @@ pub struct Home {
 struct Space {
     namespace: Arc<Namespace>,
     topics: usize,
+    /// Those of them that may be forgotten, the oldest first.
+    idle: BTreeMap<u64, u32>,
 }
 
 impl Home {
@@ -101,7 +108,6 @@ impl Home {
         let HomeConfig { shard, shards, epoch, namespaces, codec, .. } = config;
         assert!(shard < shards, "shard {shard} is none of {shards}");
         Self {
-            shard,
             shards,
             epoch,
             topic_bytes_max: config.topic_bytes_max,
@@ -111,7 +117,9 @@ impl Home {
             numbers: HashMap::new(),
             ordered: BTreeMap::new(),
             topics: Vec::new(),
-            streams: 0,
+            free: Vec::new(),
+            sids: Sids::new(shard, shards),
+            made: 0,
             stamps: 0,
             held: HeldPatterns::default(),
             ticks: Ticks::default(),
@@ -177,9 +185,14 @@ impl Home {
         out: &mut Vec<Emission>,
     ) -> Result<u64, UpdateError> {
         let number = match self.numbers.get(&*update.topic) {
-            Some(number) => {
-                check(update, &self.topics[*number as usize].namespace)?;
-                *number
+            Some(&number) => {
+                let topic = &self.topics[number as usize];
+                check(update, &topic.namespace)?;
+                if !topic.is_published() {
+                    // Its variants may have ended while there was nothing to hear.
+                    self.hold_variants(number, wanted, now, out);
+                }
+                number
             }
             None => self.make_for_update(update, wanted, now, out)?,
         };
@@ -192,6 +205,9 @@ impl Home {
         };
         self.ticks.list(number, topic, now.mono);
         self.chores.list(number, topic, unwatched);
+        if topic.idle.is_some() {
+            self.list_idle(number);
+        }
         Ok(seq)
     }
 
@@ -221,42 +237,40 @@ impl Home {
         now: Now,
         out: &mut Vec<Emission>,
     ) -> Result<u32, TopicsFull> {
-        let topics_max = self.topics_max;
-        if self.topics.len() >= topics_max {
-            return Err(TopicsFull::Home { topics_max });
-        }
-        let topics_max = namespace.topics_max;
-        if self.spaces.get(&namespace.name).map_or(0, |space| space.topics) >= topics_max {
-            return Err(TopicsFull::Namespace { topics_max });
-        }
-        let sid = self.next_sid().ok_or(TopicsFull::Streams)?;
-        let space = self
-            .spaces
-            .entry(namespace.name.clone())
-            .or_insert_with(|| Space { namespace: Arc::new(namespace.clone()), topics: 0 });
+        self.make_room(namespace, wanted, now, out)?;
+        let sid = self.sids.take().ok_or(TopicsFull::Streams)?;
+        let space =
+            self.spaces.entry(namespace.name.clone()).or_insert_with(|| Space::new(namespace));
         if *space.namespace != *namespace {
             space.namespace = Arc::new(namespace.clone());
         }
         space.topics += 1;
         let name: Arc<str> = name.into();
-        let number = self.topics.len() as u32;
         let stream = Stream::new(Arc::clone(&name), sid, 0, 0);
-        self.topics.push(Topic::new(Arc::clone(&space.namespace), stream));
+        self.made += 1;
+        let topic = Topic::new(Arc::clone(&space.namespace), stream, self.made);
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.topics[number as usize] = topic;
+                number
+            }
+            None => {
+                self.topics.push(topic);
+                self.topics.len() as u32 - 1
+            }
+        };
         self.numbers.insert(Arc::clone(&name), number);
         self.ordered.insert(Arc::clone(&name), number);
         self.encoder.totals.topics += 1;
-        for interval_ms in self.held.intervals(&name) {
-            let held = self.hold_variant(number, interval_ms, wanted, now, out);
-            self.encoder.totals.variants_refused += u64::from(held.is_err());
-        }
+        self.list_idle(number);
+        self.hold_variants(number, wanted, now, out);
         Ok(number)
     }
+}
 
-    fn next_sid(&mut self) -> Option<u32> {
-        let sid = self.streams * u64::from(self.shards) + u64::from(self.shard) + 1;
-        let sid = u32::try_from(sid).ok()?;
-        self.streams += 1;
-        Some(sid)
+impl Space {
+    fn new(namespace: &Namespace) -> Self {
+        Self { namespace: Arc::new(namespace.clone()), topics: 0, idle: BTreeMap::new() }
     }
 }
 

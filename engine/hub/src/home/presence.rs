@@ -22,7 +22,9 @@ impl Home {
     ) -> Result<bool, AttachError> {
         let number = *self.numbers.get(topic).ok_or(AttachError::Unknown)?;
         let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
-        self.topics[number as usize].join(member, &mut turn)
+        let joined = self.topics[number as usize].join(member, &mut turn)?;
+        self.list_idle(number);
+        Ok(joined)
     }
 
     /// Lets somebody out of a topic, and tells the others. False when it is not in there.
@@ -34,11 +36,12 @@ impl Home {
         now: Now,
         out: &mut Vec<Emission>,
     ) -> bool {
-        let Some(number) = self.numbers.get(topic) else { return false };
-        let topic = &mut self.topics[*number as usize];
+        let Some(&number) = self.numbers.get(topic) else { return false };
+        let topic = &mut self.topics[number as usize];
         let Some(member) = topic.members.remove(client) else { return false };
         let mut turn = Turn { encoder: &mut self.encoder, wanted, now, out };
         topic.notify(&mut turn, |codec, name, as_| codec.presence(name, &member, false, as_));
+        self.list_idle(number);
         true
     }
 

@@ -78,10 +78,11 @@ impl Chores {
     /// The publisher may have been heard since this was listed: then it is looked for later.
     fn look_for_silence(&mut self, number: u32, topic: &mut Topic, turn: &mut Turn<'_>) {
         match topic.stale_at() {
+            None => {}
             Some(due) if due > turn.now.mono => {
                 self.due.insert((due, number, Chore::Stale));
             }
-            _ => {
+            Some(_) => {
                 topic.set_state(StreamState::Stale, turn);
                 turn.encoder.totals.stale += 1;
             }

@@ -30,6 +30,10 @@ pub(super) struct Topic {
     pub(super) state: StreamState,
     /// When its publisher was last heard.
     pub(super) heard_at: Option<Timestamp>,
+    /// Which topic this was to be made.
+    pub(super) made: u64,
+    /// Its place among those that may be forgotten.
+    pub(super) idle: Option<u64>,
     retired: Vec<Retired>,
     /// Stream numbers of variants that were forgotten: the next ones get them.
     spare_sids: Vec<u32>,
@@ -46,7 +50,7 @@ struct Retired {
 }
 
 impl Topic {
-    pub(super) fn new(namespace: Arc<Namespace>, base: Stream) -> Self {
+    pub(super) fn new(namespace: Arc<Namespace>, base: Stream, made: u64) -> Self {
         Self {
             namespace,
             base,
@@ -54,6 +58,8 @@ impl Topic {
             members: BTreeMap::new(),
             state: StreamState::Live,
             heard_at: None,
+            made,
+            idle: None,
             retired: Vec::new(),
             spare_sids: Vec::new(),
             floor: None,
@@ -220,23 +226,32 @@ impl Topic {
         self.set_state(StreamState::Live, turn);
     }
 
+    /// The numbers of all its streams: it speaks no more.
+    pub(super) fn take_sids(&mut self) -> impl Iterator<Item = u32> {
+        let variants = self.variants.drain(..).map(|variant| variant.stream.sid);
+        let retired = self.retired.drain(..).map(|old| old.sid);
+        [self.base.sid].into_iter().chain(variants).chain(retired).chain(self.spare_sids.drain(..))
+    }
+
     fn place(&self, interval_ms: u32) -> Result<usize, usize> {
         self.variants.binary_search_by_key(&interval_ms, |variant| variant.stream.interval_ms)
     }
 
     /// The numbers from which a new variant goes on. One that there was before leaves a number
-    /// out: who comes back with the last one has missed what was said in between.
+    /// out: who comes back with the last one has missed what was said in between. As long as
+    /// nothing was published, nothing was: all numbers of a topic that is forgotten are 0.
     fn numbers(
         &mut self,
         interval_ms: u32,
         number: impl FnOnce() -> Result<u32, AttachError>,
     ) -> Result<(u32, u64), AttachError> {
+        let hole = u64::from(self.is_published());
         if let Some(place) = self.retired.iter().position(|old| old.interval_ms == interval_ms) {
             let Retired { sid, seq, .. } = self.retired.remove(place);
-            return Ok((sid, seq + 1));
+            return Ok((sid, seq + hole));
         }
         let sid = self.spare_sids.pop().map_or_else(number, Ok)?;
-        Ok((sid, self.floor.map_or(0, |floor| floor + 1)))
+        Ok((sid, self.floor.map_or(0, |floor| floor + hole)))
     }
 }
 

@@ -17,12 +17,13 @@ fn one_topic_too_many_is_an_error_and_evicts_none() {
     let few = Namespace { name: "few".into(), topics_max: 2, ..Namespace::default() };
     let mut desk = Desk::with(vec![few, Namespace::default()]);
     desk.say("few.a", "1");
-    desk.attach("few.b", 0);
+    desk.say("few.b", "1");
     let full = TopicsFull::Namespace { topics_max: 2 };
     assert_eq!(desk.publish(&update("few.c", "1")), Err(UpdateError::Full(full)));
     let error = desk.try_attach(&request("few.c", 0)).expect_err("full");
     assert_eq!(error, AttachError::Full(full));
     let sid = desk.attach("few.b", 0).sid;
+    desk.say("a", "1");
     assert_eq!(desk.attach("a", 0).sid, sid + u32::from(SHARDS), "a refusal uses no number up");
     for topic in ["a", "b", "c", "d"] {
         desk.say(topic, "1");

@@ -4,6 +4,7 @@
 mod attaching;
 mod bounds;
 mod desk;
+mod forgetting;
 mod histories;
 mod model;
 mod notices;
