@@ -277,6 +277,14 @@ pub(crate) struct Paused {
     pub(crate) begins: bool,
 }
 
+impl Paused {
+    /// Whether it waits on for the snapshot that is still to come: what is there has none, and
+    /// nothing from before what was lost.
+    pub(crate) fn still_waits(&self, catch_up: &CatchUp<'_>) -> bool {
+        self.begins && catch_up.snapshot.is_none() && catch_up.covered() + 1 >= self.lost_from
+    }
+}
+
 impl PausedList {
     pub(crate) fn find(&self, topic: TopicId) -> Option<&Paused> {
         self.paused.get(&topic.index())

@@ -254,7 +254,10 @@ impl Hub {
         let Some(topic) = self.topics.get_mut(id) else { return };
         let subscriber = &mut topic.subscribers[position as usize];
         if subscriber.is_paused() {
-            self.resume(conn, id, position, catch_up);
+            let paused = slot.paused.as_ref().and_then(|list| list.find(id));
+            if paused.is_none_or(|paused| !paused.still_waits(&catch_up)) {
+                self.resume(conn, id, position, catch_up);
+            }
             return;
         }
         if catch_up.snapshot.is_some() {

@@ -134,6 +134,22 @@ fn other_terms_and_a_name_do_not_lose_the_snapshot_that_is_to_come() {
 }
 
 #[test]
+fn a_name_without_a_snapshot_does_not_end_the_wait_for_it() {
+    for policy in Policy::ALL {
+        let (mut hub, conn) = hub_with(policy, SnapshotKind::Last);
+        publish(&mut hub, "book.A", 8);
+        received(&mut hub, conn);
+        // The answer to who resumes, without what a subscription that is there has already.
+        let start = Start { policy, encoding: Encoding::Raw, snapshot: None, missed: &[] };
+        hub.start(conn, &stream("book.A", 8), start, NOW).expect("started");
+        assert_eq!(received(&mut hub, conn), [""; 0], "{policy}");
+        assert_eq!(listed(&mut hub), [(conn, 8)], "{policy}");
+        assert!(hub.resync(conn, &stream("book.A", 8), 8, snapshot_at(8), &[], NOW));
+        assert_eq!(received(&mut hub, conn), ["at 8"], "{policy}");
+    }
+}
+
+#[test]
 fn a_pattern_that_goes_takes_what_waits_for_its_snapshot_along() {
     for policy in Policy::ALL {
         let (mut hub, conn) = hub_with(policy, SnapshotKind::Last);

@@ -92,6 +92,9 @@ impl World {
         let subscription = &connection.subscriptions[topic];
         if let Some(pause) = subscription.pause {
             let is_whole = pause.begins && items.first().is_some_and(|item| item.is_snapshot);
+            if pause.begins && !is_whole && covered + 1 >= pause.from {
+                return;
+            }
             let resumed = self.reference.resume(connection, topic, covered, items);
             if let Some(offered) = self.offered[at].get_mut(topic).filter(|_| resumed && is_whole) {
                 offered.retain(|seq| *seq > covered);
