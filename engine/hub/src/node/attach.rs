@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::job::{Address, Attach, AttachResult, Attached, Broadcast, Job, Purpose, Ticket};
 use super::{Event, Mesh, Node, Turn};
 use crate::encoding::Encoding;
-use crate::home::{AttachError, AttachRequest, Attachment};
+use crate::home::{AttachError, AttachRequest, Attachment, variant_name};
 use crate::id::ConnId;
 use crate::limits::PRESENCES_MAX;
 use crate::policy::Policy;
@@ -198,8 +198,11 @@ impl<T: Ticket> Node<T> {
         result: &AttachResult,
         turn: &mut Turn<'_, T, M>,
     ) {
-        // A topic does not go while somebody is subscribed to it.
-        let Ok(attachment) = &result.result else { return };
+        let Ok(attachment) = &result.result else {
+            let name = variant_name(&result.topic, result.interval_ms);
+            turn.hub.resync_failed(conn, &name, lost_from);
+            return;
+        };
         let stream = stream(attachment, turn.mesh.home(&attachment.topic));
         let (snapshot, missed) = (attachment.snapshot.clone(), &attachment.missed);
         turn.hub.resync(conn, &stream, lost_from, snapshot, missed, turn.now.mono);
