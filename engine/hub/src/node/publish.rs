@@ -65,7 +65,7 @@ impl<T: Ticket> Node<T> {
         let seq = match self.home.publish(&update, wanted, turn.now, &mut emissions) {
             Ok(seq) => seq,
             Err(error) => {
-                self.emissions = emissions;
+                self.ask_for_room(emissions, turn);
                 ticket.refused(&error, origin.is_some());
                 return Err((error, ticket));
             }
@@ -77,6 +77,26 @@ impl<T: Ticket> Node<T> {
         broadcast.origin = origin.map(|origin| (origin, told));
         self.say(broadcast, None, turn);
         Ok(seq)
+    }
+
+    /// A refusal says nothing but questions whether variants are heard. Without room in the mesh
+    /// they are lost: the next refusal asks again.
+    fn ask_for_room<M: Mesh<T>>(
+        &mut self,
+        mut questions: Vec<Emission>,
+        turn: &mut Turn<'_, T, M>,
+    ) {
+        let ticket = if questions.is_empty() { None } else { turn.mesh.ticket(0) };
+        match ticket {
+            Some(ticket) => {
+                let broadcast = self.broadcast(questions, turn.now.mono, Some(ticket));
+                self.say(broadcast, None, turn);
+            }
+            None => {
+                questions.clear();
+                self.emissions = questions;
+            }
+        }
     }
 
     pub(super) fn broadcast(

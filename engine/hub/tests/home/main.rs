@@ -9,4 +9,5 @@ mod histories;
 mod model;
 mod notices;
 mod patterns;
+mod questions;
 mod variants;
