@@ -40,13 +40,21 @@ impl<T> Shared<T> {
         Cache { generation, value: self.0.value.borrow().clone() }
     }
 
-    /// The value of now.
-    pub(crate) fn current<'a>(&self, cache: &'a mut Cache<T>) -> &'a T {
+    /// The value of now, if it was set since the cache was asked last.
+    pub(crate) fn changed<'a>(&self, cache: &'a mut Cache<T>) -> Option<&'a T> {
         // The value is set before its generation: what is read here is never older than it.
-        if self.0.generation.load(Ordering::Acquire) != cache.generation {
-            *cache = self.cache();
+        if self.0.generation.load(Ordering::Acquire) == cache.generation {
+            return None;
         }
-        &cache.value
+        *cache = self.cache();
+        Some(&cache.value)
+    }
+}
+
+impl<T> Cache<T> {
+    /// The value that was read last.
+    pub(crate) fn value(&self) -> &T {
+        &self.value
     }
 }
 
@@ -71,9 +79,12 @@ mod tests {
     fn readers_see_what_was_set_last() {
         let shared = Shared::new(1);
         let (mut first, mut second) = (shared.cache(), shared.clone().cache());
-        assert_eq!((*shared.current(&mut first), *shared.current(&mut second)), (1, 1));
+        assert_eq!(shared.changed(&mut first), None);
+        assert_eq!(*first.value(), 1);
         shared.set(2);
-        assert_eq!((*shared.current(&mut first), *shared.current(&mut second)), (2, 2));
+        assert_eq!((shared.changed(&mut first), shared.changed(&mut second)), (Some(&2), Some(&2)));
+        assert_eq!(shared.changed(&mut second), None, "it was told");
+        assert_eq!(*second.value(), 2);
     }
 
     #[test]
@@ -85,7 +96,8 @@ mod tests {
                 scope.spawn(|| {
                     let (mut cache, mut seen) = (shared.cache(), 0);
                     while seen < LAST {
-                        let now = *shared.current(&mut cache);
+                        shared.changed(&mut cache);
+                        let now = *cache.value();
                         assert!(now >= seen, "{now} after {seen}");
                         seen = now;
                     }

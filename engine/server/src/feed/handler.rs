@@ -22,9 +22,10 @@ pub(crate) struct FeedHandler {
 }
 
 impl FeedHandler {
-    /// `settings` were made of what `shared` was at the start.
+    /// What may change at run time is taken from `shared`.
     pub(crate) fn new(shared: Shared<FeedConfig>, settings: FeedSettings) -> Self {
         let cache = shared.cache();
+        let settings = settings.renewed(cache.value());
         Self { shared, cache, settings, beat: Beat::default() }
     }
 
@@ -72,8 +73,7 @@ impl FeedHandler {
 
     /// The settings of now.
     fn settings(&mut self) -> &FeedSettings {
-        let config = self.shared.current(&mut self.cache);
-        if *config != self.settings.made_of {
+        if let Some(config) = self.shared.changed(&mut self.cache) {
             self.settings = self.settings.clone().renewed(config);
         }
         &self.settings
