@@ -101,6 +101,38 @@ fn a_variant_is_resumed_by_either_of_its_names() -> Result<()> {
 }
 
 #[test]
+fn history_is_complete_when_all_that_ever_came_is_in_it() -> Result<()> {
+    let server = serve()?;
+    let mut client = FeedClient::open(server.address())?;
+    for topic in topics("trade", 4) {
+        publish(&mut client, &topic, 30)?;
+        let mut ask =
+            |limit: u64| client.ask(json!({"type": "history", "topic": topic, "limit": limit}));
+        for (limit, complete) in [(29, false), (30, true), (40, true)] {
+            let answer = ask(limit)?;
+            ensure!(answer["complete"] == complete, "{limit}: {answer}");
+        }
+        // Page by page, as the protocol's page says.
+        let (mut since, mut pages) = (0, 0);
+        loop {
+            let command = json!({"type": "history", "topic": topic, "since": since, "limit": 7});
+            let answer = client.ask(command)?;
+            pages += 1;
+            since = answer["messages"]
+                .as_array()
+                .and_then(|m| m.last())
+                .map_or(since, |last| last["seq"].as_u64().unwrap_or_default());
+            ensure!((since == 30) == (answer["complete"] == true), "{answer}");
+            if since == answer["seq"].as_u64().unwrap_or_default() {
+                break;
+            }
+        }
+        ensure!(pages == 5, "{pages} pages");
+    }
+    server.stop()
+}
+
+#[test]
 fn history_is_told_in_pages_and_says_what_is_missing() -> Result<()> {
     let server = serve()?;
     let mut client = FeedClient::open(server.address())?;
@@ -119,15 +151,21 @@ fn history_is_told_in_pages_and_says_what_is_missing() -> Result<()> {
         };
         let newest = ask(json!({"limit": 3}))?;
         ensure!(seqs(&newest) == [58, 59, 60] && newest["seq"] == 60, "{newest}");
+        ensure!(newest["complete"] == false, "{newest}");
         ensure!(newest["messages"][0]["data"] == json!({"n": 1}), "{newest}");
         ensure!(newest["messages"][0]["ts"].is_string(), "{newest}");
         let page = ask(json!({"since": 20, "limit": 5}))?;
-        ensure!(seqs(&page) == [21, 22, 23, 24, 25] && page["complete"] == true, "{page}");
+        ensure!(seqs(&page) == [21, 22, 23, 24, 25] && page["complete"] == false, "{page}");
+        let last = ask(json!({"since": 20}))?;
+        ensure!(seqs(&last) == (21..=60).collect::<Vec<_>>(), "{last}");
+        ensure!(last["complete"] == true, "{last}");
         let cut = ask(json!({"since": 3, "limit": 2}))?;
         ensure!(seqs(&cut) == [11, 12] && cut["complete"] == false, "{cut}");
         let all = ask(json!({}))?;
         ensure!(seqs(&all).len() == 50 && all["topic"] == *topic, "{all}");
-        ensure!(seqs(&ask(json!({"since": 60}))?).is_empty());
+        ensure!(all["complete"] == false, "the first ten are gone: {all}");
+        let none = ask(json!({"since": 60}))?;
+        ensure!(seqs(&none).is_empty() && none["complete"] == true, "{none}");
     }
     server.stop()
 }

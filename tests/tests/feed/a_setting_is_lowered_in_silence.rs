@@ -37,6 +37,39 @@ fn a_rate_is_granted_or_the_nearest_is_told() -> Result<()> {
 }
 
 #[test]
+fn a_topic_is_had_once_whatever_the_rate() -> Result<()> {
+    let server = serve()?;
+    let mut client = FeedClient::open(server.address())?;
+    let with = |topic: &str, hz: f64| json!({"topics": [topic], "policy": {"max_hz": hz}});
+    let refused = |answer: Value| -> Result<()> {
+        let error = &answer["errors"][0];
+        ensure!(error["code"] == 409 && answer["ok"] == json!([]), "{answer}");
+        Ok(())
+    };
+    let granted = client.subscribe_with(with("quote.a", 5.0))?;
+    ensure!(granted["ok"][0]["topic"] == "quote.a@200ms", "{granted}");
+    refused(client.subscribe_with(with("quote.a", 2.0))?)?;
+    refused(client.subscribe(&["quote.a"])?)?;
+    refused(client.subscribe(&["quote.a@200ms"])?)?;
+    // Another variant by its name is another stream.
+    let other = client.subscribe(&["quote.a@500ms"])?;
+    ensure!(other["ok"][0]["topic"] == "quote.a@500ms", "{other}");
+    // A rate that is slower than the variant that was asked for.
+    let slower = client.subscribe_with(with("quote.a@100ms", 1.0))?;
+    ensure!(slower["ok"][0]["topic"] == "quote.a@1000ms", "{slower}");
+    refused(client.subscribe(&["quote.a@100ms"])?)?;
+    for (name, then) in [("quote.a", "quote.a@200ms"), ("quote.a@100ms", "quote.a@1000ms")] {
+        let leave = json!({"type": "unsubscribe", "topics": [name, then]});
+        let left = client.ask(leave)?;
+        ensure!(left["ok"] == json!([name]) && left["errors"][0]["code"] == 404, "{left}");
+    }
+    let plain = client.subscribe(&["quote.a"])?;
+    ensure!(plain["ok"][0]["topic"] == "quote.a", "{plain}");
+    refused(client.subscribe_with(with("quote.a", 5.0))?)?;
+    server.stop()
+}
+
+#[test]
 fn a_policy_is_granted_or_the_topics_own_is_told() -> Result<()> {
     let server = serve()?;
     let mut client = FeedClient::open(server.address())?;

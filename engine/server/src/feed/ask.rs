@@ -12,6 +12,14 @@ use corecast_feed::event::{self, Event};
 use corecast_feed::json::{self, HistoryHead};
 use corecast_feed::{ErrorCode, Id};
 
+/// A question on its way.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    id: Option<Id<'static>>,
+    /// Of `history`: the last message that the asker has.
+    since: u64,
+}
+
 impl Open {
     /// `presence`.
     pub(super) fn presence(
@@ -65,12 +73,16 @@ impl Open {
             let message = "is a pattern: name one topic";
             return Err(Refusal::field(ErrorCode::Malformed, "topic", message));
         };
+        let since = match &question {
+            Question::History { since, .. } => since.unwrap_or(0),
+            Question::Presence { .. } => 0,
+        };
         let mut feed = context.feed();
         let namespace = feed.namespaces().find(stem);
         let namespace = namespace.ok_or_else(|| in_topic(Refusal::unknown_topic()))?;
         keeps(namespace)
             .map_err(|message| Refusal::field(ErrorCode::Unsupported, "topic", message))?;
-        let waiting = Waiting::Ask(id.cloned().map(Id::into_owned));
+        let waiting = Waiting::Ask(Asking { id: id.cloned().map(Id::into_owned), since });
         let token = self.pending.insert(waiting).ok_or_else(Refusal::in_flight)?;
         if let Err(error) = feed.ask(token, question) {
             self.pending.remove(token);
@@ -87,13 +99,14 @@ impl Open {
         settings: &FeedSettings,
         context: &mut Context<'_>,
     ) {
-        let Some(Waiting::Ask(id)) = self.pending.remove(token) else { return };
+        let Some(Waiting::Ask(asking)) = self.pending.remove(token) else { return };
+        let Asking { id, since } = asking;
         match answer {
             Answer::Presence { topic, members, total } => {
                 reply(context, &presence(id, topic, members, *total));
             }
             Answer::History { topic, result: Ok(found) } => {
-                tell_history(id.as_ref(), topic, found, settings, context);
+                tell_history(id.as_ref(), since, topic, found, settings, context);
             }
             Answer::History { topic, result: Err(error) } => {
                 refuse(context, id.as_ref(), Some(topic), &(*error).into());
@@ -115,18 +128,21 @@ fn presence<'a>(
 
 fn tell_history(
     id: Option<&Id<'_>>,
+    since: u64,
     topic: &str,
     found: &corecast::History,
     settings: &FeedSettings,
     context: &mut Context<'_>,
 ) {
     let payload = context.feed().namespaces().find(topic).map(|namespace| namespace.payload);
+    // The home says whether any are missing before the first; here, whether there are more behind.
+    let last = found.messages.last().map_or(since, |message| message.seq);
     let head = HistoryHead {
         id,
         topic,
         epoch: settings.codec.known_epoch().unwrap_or_default(),
         seq: found.seq,
-        complete: found.complete,
+        complete: found.complete && last >= found.seq,
         base64: payload == Some(Payload::Binary),
     };
     let messages = found.messages.iter().map(|m| (m.seq, m.ts, &m.data[..]));

@@ -12,6 +12,7 @@ mod client;
 mod codec;
 mod events;
 mod handler;
+mod held;
 mod limits;
 mod pending;
 mod publish;

@@ -7,17 +7,17 @@
 use super::budget::Spent;
 use super::client::client_of;
 use super::codec::control;
+use super::held::Subscriptions;
 use super::limits::BEATS;
 use super::pending::Pending;
 use super::refusal::Refusal;
 use super::settings::FeedSettings;
-use super::subscribe::{Held, Subscribing};
+use super::subscribe::Subscribing;
 use crate::config::feed::SendRight;
 use corecast::{CloseCode, Context, Encoding, Member, Message, Policy, SendStatus};
 use corecast_feed::event::{Event, Pong, Welcome};
 use corecast_feed::value::Nanos;
 use corecast_feed::{Command, ErrorCode, Id, Subprotocol, parse_command};
-use std::collections::BTreeMap;
 
 /// A connection of the feed.
 #[derive(Debug)]
@@ -55,8 +55,7 @@ pub(crate) enum Who {
 pub(crate) struct Open {
     pub(super) client: Box<str>,
     pub(super) who: Who,
-    /// Topics, variants and patterns that were asked for by name, under the name that was granted.
-    pub(super) subscriptions: BTreeMap<Box<str>, Held>,
+    pub(super) subscriptions: Subscriptions,
     pub(super) pending: Pending<Waiting>,
     /// Whether it counts as one who has joined a topic.
     pub(super) joined: bool,
@@ -68,7 +67,7 @@ pub(super) enum Waiting {
     Subscribe(Box<Subscribing>),
     Publish(Box<super::publish::Publishing>),
     Send(Box<super::send::Sending>),
-    Ask(Option<Id<'static>>),
+    Ask(super::ask::Asking),
 }
 
 impl Session {
@@ -90,7 +89,7 @@ impl Session {
         let open = Open {
             client: client_of(id, epoch),
             who: who.clone(),
-            subscriptions: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             pending: Pending::default(),
             joined: false,
         };

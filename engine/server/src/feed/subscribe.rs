@@ -17,15 +17,6 @@ use corecast_feed::{ErrorCode, Id};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// A name that a session holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// The command that waits for its answer.
-    waits_for: Option<u64>,
-    /// Whether `max_hz` chose the variant: then the topic's own name means it, too.
-    by_rate: bool,
-}
-
 /// A `subscribe` on its way.
 #[derive(Debug)]
 pub(crate) struct Subscribing {
@@ -120,10 +111,10 @@ impl Open {
         let name = Name::read(asked_as, settings.topic_bytes_max)?;
         let feed = context.feed();
         let terms = Terms::of(&name, command.policy, feed.namespaces())?;
-        let by_rate = terms.interval_ms != name.interval_ms;
+        let named = name.granted();
         let name = Name { interval_ms: terms.interval_ms, ..name };
         let granted_as = name.granted();
-        if self.subscriptions.contains_key(&granted_as) {
+        if self.subscriptions.has(&named, &granted_as) {
             return Err(conflict());
         }
         let subscriptions_max = settings.subscriptions_max;
@@ -134,7 +125,7 @@ impl Open {
         let (seq, resume) = resume(command.resume.as_ref(), asked_as, &granted_as);
         let Stem::Topic(topic) = name.stem else {
             let granted = self.pattern(&name, asked_as, &terms, resume, context)?;
-            self.subscriptions.insert(granted_as, Held { waits_for: None, by_rate });
+            self.subscriptions.hold(&named, granted_as, None);
             return Ok(Asked::Pattern(granted));
         };
         let presence = terms.interval_ms == 0
@@ -149,7 +140,7 @@ impl Open {
             let wish = Wish { asked_as: asked_as.into(), terms, resume };
             subscribing.wishes.insert(granted_as.clone(), wish);
         }
-        self.subscriptions.insert(granted_as, Held { waits_for: Some(token), by_rate });
+        self.subscriptions.hold(&named, granted_as, Some(token));
         Ok(Asked::Topic(request))
     }
 
@@ -198,49 +189,55 @@ impl Open {
         for AttachResult { topic, interval_ms, result } in results {
             let granted_as = variant_name(&topic, interval_ms);
             let Some(wish) = subscribing.wishes.remove(&*granted_as) else { continue };
-            let held = self.subscriptions.get_mut(&*granted_as);
-            let held = held.filter(|held| held.waits_for == Some(token));
-            match (result, held) {
-                (Ok(attachment), Some(held)) => {
-                    held.waits_for = None;
+            let is_held = self.subscriptions.answered(&granted_as, token);
+            match (result, is_held) {
+                (Ok(attachment), true) => {
                     part.ok.push(granted(&wish, &attachment, settings));
                     let policy = wish.terms.policy.unwrap_or(attachment.policy);
                     starting.push((attachment, policy));
                 }
-                (Ok(_), None) => {
+                (Ok(_), false) => {
                     let message = "unsubscribed before it began";
                     let refusal = Refusal::new(ErrorCode::Conflict, message);
                     part.refuse(&wish.asked_as, refusal);
                 }
-                (Err(error), held) => {
-                    if held.is_some() {
-                        self.subscriptions.remove(&*granted_as);
+                (Err(error), is_held) => {
+                    if is_held {
+                        self.subscriptions.remove(&granted_as);
                     }
                     part.refuse(&wish.asked_as, error.into());
                 }
             }
         }
+        let id = subscribing.id.clone();
         let remaining = u32::try_from(subscribing.wishes.len()).unwrap_or(u32::MAX);
         if remaining == 0 || !part.is_empty() {
-            let id = subscribing.id.clone();
             let Part { ok, errors } = part;
-            let event = Subscribed { id, pattern: None, ok, errors, remaining };
+            let event = Subscribed { id: id.clone(), pattern: None, ok, errors, remaining };
             reply(context, &Event::Subscribed(event));
         }
         if remaining == 0 {
             self.pending.remove(token);
         }
         for (attachment, policy) in starting {
-            self.start(&attachment, policy, context);
+            self.start(&attachment, policy, id.as_ref(), context);
         }
     }
 
     /// Behind the answer: snapshot, what was missed, and from there on everything.
-    fn start(&mut self, attachment: &Attachment, policy: Policy, context: &mut Context<'_>) {
+    fn start(
+        &mut self,
+        attachment: &Attachment,
+        policy: Policy,
+        id: Option<&Id<'_>>,
+        context: &mut Context<'_>,
+    ) {
         if let Err(error) = context.feed().start(attachment, policy) {
-            // Topics that patterns matched meanwhile have taken the place.
-            self.subscriptions.remove(&attachment.name[..]);
-            refuse(context, None, Some(&attachment.name), &error.into());
+            // This shard knows as many topics as it may: only now could that be told.
+            let Attachment { topic, name, .. } = attachment;
+            self.subscriptions.remove(name);
+            context.feed().detach(topic, name);
+            refuse(context, id, Some(name), &error.into());
         }
     }
 
@@ -251,8 +248,7 @@ impl Open {
         context: &mut Context<'_>,
     ) -> Result<(), Refusal> {
         let name = Name::read(asked_as, settings.topic_bytes_max)?;
-        let held_as = self.held_as(name.granted());
-        let Some(held_as) = held_as.filter(|name| self.subscriptions.remove(name).is_some()) else {
+        let Some(held_as) = self.subscriptions.take(&name.granted()) else {
             return Err(Refusal::new(ErrorCode::NotFound, "not subscribed to it by this name"));
         };
         let name = Name::read(&held_as, settings.topic_bytes_max)?;
@@ -262,17 +258,6 @@ impl Open {
             Stem::Pattern(pattern) => feed.detach_pattern(pattern, name.interval_ms),
         };
         Ok(())
-    }
-
-    /// The held name that is meant: itself, or the variant that `max_hz` chose for it.
-    fn held_as(&self, name: Box<str>) -> Option<Box<str>> {
-        if self.subscriptions.contains_key(&name) {
-            return Some(name);
-        }
-        let first = format!("{name}@").into_boxed_str();
-        let variants = self.subscriptions.range(first.clone()..);
-        let mut variants = variants.take_while(|(held, _)| held.starts_with(&*first));
-        variants.find(|(_, held)| held.by_rate).map(|(held, _)| held.clone())
     }
 }
 
