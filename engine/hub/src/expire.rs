@@ -52,7 +52,7 @@ impl Hub {
                 Kind::LosslessGap | Kind::LosslessSnapshot if owned => {
                     self.expire_chain(conn, &aged);
                 }
-                Kind::DropOldest | Kind::LosslessGap | Kind::LosslessSnapshot => {
+                Kind::Notice | Kind::DropOldest | Kind::LosslessGap | Kind::LosslessSnapshot => {
                     let outbox = &mut self.slots.at_mut(conn.index).outbox;
                     self.ledger.totals.dropped += outbox.discard(aged.index, &mut self.ledger);
                 }

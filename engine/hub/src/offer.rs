@@ -62,11 +62,12 @@ impl Target<'_> {
             self.report.dropped += 1;
             return;
         }
+        if offer.seq == UNNUMBERED {
+            return self.note(offer);
+        }
         if self.subscriber.is_paused() {
             self.report.dropped += 1;
-            if offer.seq != UNNUMBERED {
-                self.subscriber.pause(offer.seq);
-            }
+            self.subscriber.pause(offer.seq);
             return;
         }
         if self.outbox.is_queue_empty() {
@@ -78,6 +79,22 @@ impl Target<'_> {
         } else {
             self.take_behind(offer);
         }
+        self.outbox.mark_dirty(self.conn, self.ledger);
+    }
+
+    /// Queues a notice, whatever the policy: it stands for itself, so no message takes its place
+    /// nor it a message's. Where there is no room it is dropped, and counted.
+    #[cold]
+    fn note(self, offer: &Offer<'_>) {
+        if !self.outbox.fits(self.bytes, self.ledger) {
+            self.report.dropped += 1;
+            return;
+        }
+        self.outbox.wake(self.ledger);
+        let (frame, queued_ms) = (Some(self.frame.clone()), offer.queued_ms);
+        let entry = Entry { frame, queued_ms, kind: Kind::Notice, ..Entry::HOLE };
+        self.outbox.append(entry, self.bytes, self.ledger);
+        self.report.delivered += 1;
         self.outbox.mark_dirty(self.conn, self.ledger);
     }
 

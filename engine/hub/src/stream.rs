@@ -33,6 +33,12 @@ impl<'a> Stream<'a> {
         Self { name, sid: 0, payload, home: Self::NO_HOME, interval_ms: 0, seq: 0 }
     }
 
+    /// Whether no peer can name it: it is between the service and its connections.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.name.starts_with('$')
+    }
+
     /// What a codec needs to know.
     #[must_use]
     pub const fn as_ref(&self) -> StreamRef<'a> {

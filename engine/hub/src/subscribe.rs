@@ -156,7 +156,7 @@ impl Hub {
             return false;
         }
         subscriber.set_direct(false);
-        self.slots.at_mut(conn.index).direct -= 1;
+        self.slots.at_mut(conn.index).direct -= u32::from(!name.starts_with('$'));
         self.release(conn, id);
         true
     }
@@ -212,7 +212,10 @@ impl Hub {
         let is_direct = held
             .and_then(|(id, position)| self.subscriber_mut(id, position))
             .is_some_and(|subscriber| subscriber.is_direct());
-        if !is_direct && self.slots.at_mut(conn.index).direct as usize >= self.subscriptions_max {
+        // What the service itself subscribes a connection to is no subscription of its peer.
+        let counts = u32::from(!stream.is_internal());
+        let direct = self.slots.at_mut(conn.index).direct as usize;
+        if !is_direct && counts > 0 && direct >= self.subscriptions_max {
             let subscriptions_max = self.subscriptions_max;
             return Err(SubscribeError::SubscriptionsFull { subscriptions_max });
         }
@@ -227,7 +230,7 @@ impl Hub {
         }
         if let Some(subscriber) = self.subscriber_mut(id, position).filter(|_| !is_direct) {
             subscriber.set_direct(true);
-            self.slots.at_mut(conn.index).direct += 1;
+            self.slots.at_mut(conn.index).direct += counts;
         }
         Ok(Subscribed { topic: id, policy, new })
     }

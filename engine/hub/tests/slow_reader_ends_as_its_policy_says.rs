@@ -81,10 +81,10 @@ fn latest_by_key_keeps_the_newest_of_each_key() {
     let (mut hub, conn) = hub_with(1_000, 100_000, &[("t", Policy::LatestByKey)]);
     // Few keys are searched, many are indexed.
     for keys in [4_u64, 100] {
-        for seq in 0..keys * 5 {
+        for seq in 1..=keys * 5 {
             publish_key(&mut hub, "t", seq, &(seq % keys).to_be_bytes());
         }
-        let expected: Vec<_> = (keys * 4..keys * 5).map(|seq| seq.to_string()).collect();
+        let expected: Vec<_> = (keys * 4 + 1..=keys * 5).map(|seq| seq.to_string()).collect();
         assert_eq!(received(&hub, conn), expected);
         let bytes = outbox_bytes(&hub, conn);
         assert!(!hub.sent(conn, bytes, Timestamp(0)).more);

@@ -75,6 +75,8 @@ pub(crate) enum Kind {
     Keyed,
     /// Of a `drop_oldest` subscription.
     DropOldest,
+    /// Something about a stream that has no number; it belongs to no subscription.
+    Notice,
     /// The notice of a lost range.
     Gap,
     /// The announcement of a subscription that a pattern brought about, or a notice of what one

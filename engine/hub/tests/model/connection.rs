@@ -9,6 +9,7 @@ use corecast_hub::{Encoding, OutboxLimits, Overflow, Policy, SlowReason, Timesta
 pub(crate) enum Kind {
     Of(Policy),
     Direct,
+    Notice,
     Gap,
     Announcement,
     Close,
@@ -17,7 +18,7 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn is_data(self) -> bool {
-        matches!(self, Self::Of(_) | Self::Direct)
+        matches!(self, Self::Of(_) | Self::Direct | Self::Notice)
     }
 
     pub(crate) fn is_lossless(self) -> bool {

@@ -74,11 +74,11 @@ impl Reference {
         let mut report = Report::default();
         if conn.closing {
             report.dropped = 1;
+        } else if item.seq == 0 && !item.is_snapshot {
+            self.note(conn, item, &mut report);
         } else if let Some(pause) = &mut subscription.pause {
             report.dropped = 1;
-            if item.seq > 0 || item.is_snapshot {
-                pause.to = item.seq;
-            }
+            pause.to = item.seq;
         } else {
             conn.wake(self.now);
             match policy {
@@ -100,6 +100,19 @@ impl Reference {
         self.totals.conflated += report.conflated;
         self.totals.dropped += report.dropped;
         report
+    }
+
+    /// A notice stands for itself: it is of no topic's queue.
+    fn note(&mut self, conn: &mut Connection, mut item: Item, report: &mut Report) {
+        if !self.fits_bounds(conn, item.bytes.len()) {
+            report.dropped += 1;
+            return;
+        }
+        conn.wake(self.now);
+        (item.kind, item.topic) = (Kind::Notice, None);
+        conn.queue.push(item);
+        report.delivered += 1;
+        conn.mark_dirty();
     }
 
     fn lossless_close(&mut self, conn: &mut Connection, item: Item, report: &mut Report) {
@@ -287,6 +300,7 @@ impl Reference {
                 }
                 _ if age <= age_max => return None,
                 Kind::Of(policy) => policy,
+                Kind::Notice => Policy::DropOldest,
                 Kind::Direct | Kind::Control => Policy::default(),
             };
             let reason = SlowReason::Age { age, age_max };
@@ -302,6 +316,8 @@ impl Reference {
                 ) => {
                     let pauses = policy == Policy::Lossless { overflow: Overflow::Snapshot };
                     self.expire_topic(conn, topic, pauses, reason);
+                    // What went with it may have stood ahead.
+                    at = 0;
                 }
                 _ => return Some(reason),
             }
