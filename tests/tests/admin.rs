@@ -28,6 +28,12 @@ const CONFIG: &str = r#"
     [[namespaces]]
     name = "blob"
     payload = "binary"
+
+    [[namespaces]]
+    name = "few"
+    snapshot = "published"
+    history_entries = 10
+    topics_max = 1
 "#;
 
 fn start() -> Result<(TestServer, SocketAddr)> {
@@ -83,6 +89,8 @@ fn each_mistake_has_its_status_and_names_its_field() -> Result<()> {
     let (server, admin) = start()?;
     let long = format!(r#"{{"topic":"trade.X","data":"{}"}}"#, "x".repeat(1_000));
     let huge = "x".repeat(70_000);
+    let nested = "[".repeat(65) + &"]".repeat(65);
+    let deep = format!(r#"{{"topic":"trade.X","data":{nested}}}"#);
     for (target, body, status, field, words) in [
         ("/publish", "", 400, None, "no message"),
         ("/publish", r#"{"data":1}"#, 400, Some("topic"), "missing"),
@@ -94,6 +102,10 @@ fn each_mistake_has_its_status_and_names_its_field() -> Result<()> {
         ("/publish", r#"{"topic":"blob.X","data":1}"#, 400, Some("data"), "/publish?topic="),
         ("/publish", &long, 413, Some("data"), "1000"),
         ("/publish", &huge, 413, None, "65536"),
+        ("/publish", &deep, 413, Some("data"), "64"),
+        ("/publish?topic=trade.X", &nested, 413, Some("data"), "64"),
+        ("/publish", r#"["trade.X",1]"#, 400, None, "/publish/batch"),
+        ("/publish", r#"[{"topic":"trade.X","data":1}]"#, 400, None, "/publish/batch"),
         ("/publish", r#"{"topic":"trade.X","data":1,"snapshot":true}"#, 405, Some("snapshot"), ""),
         ("/publish?topic=trade.X", "{", 400, Some("data"), "not JSON"),
         ("/publish?key=k", "1", 400, Some("topic"), "missing"),
@@ -139,6 +151,30 @@ fn a_batch_is_published_in_order_and_each_message_has_its_result() -> Result<()>
         let message = client.expect("message")?;
         assert_eq!((&message["seq"], &message["data"]), (&json!(seq), &json!(data)));
     }
+    server.stop()
+}
+
+#[test]
+fn a_snapshot_that_its_home_refuses_is_told() -> Result<()> {
+    let (server, admin) = start()?;
+    let (mut taken, mut refused) = (0, 0);
+    for topic in ["few.a", "few.b", "few.c"] {
+        let snapshot = json!({"topic": topic, "data": 1, "snapshot": true}).to_string();
+        let answer = post(admin, "/publish", &snapshot)?;
+        match answer.status {
+            200 => taken += 1,
+            429 => {
+                ensure!(answer.body["error"]["field"] == "topic", "{}", answer.body);
+                let batch = post(admin, "/publish/batch", format!("[{snapshot}]"))?;
+                ensure!(batch.body["failed"] == 1, "{}", batch.body);
+                ensure!(batch.body["results"][0]["error"]["code"] == 429, "{}", batch.body);
+                refused += 1;
+            }
+            status => bail!("{status}: {}", answer.body),
+        }
+    }
+    // One topic of each shard.
+    ensure!(taken <= 2 && refused >= 1, "{taken} {refused}");
     server.stop()
 }
 

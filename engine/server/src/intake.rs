@@ -6,7 +6,7 @@ use corecast::{
     Payload, PublishError, PublishReport, Publisher, Reported, Update, UpdateError, UpdateKind,
 };
 use corecast_feed::ErrorCode;
-use corecast_feed::json;
+use corecast_feed::json::{self, DataError};
 use corecast_feed::limits::Limits;
 use futures_util::FutureExt;
 use futures_util::future::Map;
@@ -105,7 +105,7 @@ impl<S: Sink> Intake<S> {
     fn checked(&self, mut update: Update) -> Result<Update, Fault> {
         if self.sink.payload(&update.topic) == Some(Payload::Json) {
             let json = json::payload(&update.data, &Limits::default())
-                .map_err(|error| Fault::new(ErrorCode::Malformed, "data", &error))?;
+                .map_err(|error| Fault::new(code_of(&error), "data", &error))?;
             if json.len() < update.data.len() {
                 update.data = update.data.slice_ref(json.as_bytes());
             }
@@ -203,6 +203,13 @@ fn refusal(error: &PublishError) -> Refusal {
     Fault::new(code, field, error).into()
 }
 
+fn code_of(error: &DataError) -> ErrorCode {
+    match error {
+        DataError::Depth { .. } => ErrorCode::TooLarge,
+        _ => ErrorCode::Malformed,
+    }
+}
+
 /// A payload that shares no memory with what it was read with: a short one that is kept for long
 /// must not keep all of that.
 pub(crate) fn own(bytes: &[u8]) -> Bytes {
@@ -282,9 +289,9 @@ pub(crate) mod tests {
         assert_eq!((fault.code, fault.field.as_deref()), (404, Some("topic")), "{fault}");
         let deep = "[".repeat(65) + &"]".repeat(65);
         let texts = [&b"{\"a\":"[..], b"", b"1 2", b"\"\xff\"", deep.as_bytes()];
-        for data in texts {
+        for (data, code) in texts.into_iter().zip([400, 400, 400, 400, 413]) {
             let fault = refused(Update::new("quote.X", data.to_vec()));
-            assert_eq!((fault.code, fault.field.as_deref()), (400, Some("data")), "{fault}");
+            assert_eq!((fault.code, fault.field.as_deref()), (code, Some("data")), "{fault}");
         }
     }
 

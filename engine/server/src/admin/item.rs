@@ -45,6 +45,12 @@ pub(crate) fn parse(
     json: &[u8],
     payload: impl Fn(&str) -> Option<Payload>,
 ) -> Result<Update, Fault> {
+    // serde would take it for the fields in their order.
+    if json.trim_ascii_start().starts_with(b"[") {
+        let message = "no message: an array; a message is an object with topic and data, and many \
+                       of them go to /publish/batch";
+        return Err(Fault::whole(400, message));
+    }
     let fields: Fields<'_> = serde_json::from_slice(json)
         .map_err(|error| Fault::whole(400, format!("no message: {error}")))?;
     let topic: String = value("topic", fields.topic, "a string")?.ok_or_else(|| absent("topic"))?;
@@ -166,6 +172,7 @@ mod tests {
             (r#"{"topic":"a","data":1,"data":2}"#, 400, None, "duplicate"),
             (r#"{"topic":"a","data":}"#, 400, None, "column"),
             ("7", 400, None, "an object with topic"),
+            (r#" ["a",1]"#, 400, None, "/publish/batch"),
             ("", 400, None, "no message"),
         ] {
             let fault = read(json).expect_err(json);
