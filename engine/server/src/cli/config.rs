@@ -58,11 +58,8 @@ pub(crate) fn run(common: &CommonArgs, args: &ConfigArgs) -> Result<(), Failure>
     if let Some(file) = &args.what.check {
         return check(file);
     }
-    let built_in = BuiltIn {
-        policies: &[],
-        namespaces: namespaces::serve,
-        identity: Identity::Anonymous,
-    };
+    let built_in =
+        BuiltIn { policies: &[], namespaces: namespaces::serve, identity: Identity::Anonymous };
     let settings = Settings::read(common, &args.serving, built_in)?;
     let text = toml::to_string(settings.running())
         .map_err(|error| Failure::new(Exit::Config, format!("a setting is no TOML: {error}")))?;
@@ -76,6 +73,9 @@ fn check(file: &Path) -> Result<(), Failure> {
     match config::read(Some(file), &Environment::default()) {
         Ok(read) => {
             report::say(format_args!("{name}: ok"));
+            for warning in &read.warnings {
+                report::complain(&format!("{name}: warning: {warning}"));
+            }
             if let Some(table) = table(&read.config) {
                 report::say(table.trim_end());
             }

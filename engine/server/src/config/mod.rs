@@ -24,6 +24,7 @@ pub(crate) mod shared;
 mod source;
 mod text;
 mod tree;
+mod warnings;
 
 use admin::AdminConfig;
 use corecast::Config;
@@ -58,7 +59,7 @@ pub(crate) struct ServerConfig {
 pub(crate) struct Read {
     /// The settings.
     pub(crate) config: ServerConfig,
-    /// What should be said and is no error.
+    /// What should be said and is no error: variables that mean nothing, and what is odd.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn read(file: Option<&Path>, environment: &Environment) -> Result<Rea
 
 fn parse(text: &str, environment: &Environment) -> Result<Read, Vec<Problem>> {
     let mut root = Node::parse(text)?;
-    let (mut problems, warnings) = environment.overlay(&mut root);
+    let (mut problems, mut warnings) = environment.overlay(&mut root);
     problems.extend(check::check(&root));
     if !problems.is_empty() {
         return Err(problems);
@@ -91,7 +92,11 @@ fn parse(text: &str, environment: &Environment) -> Result<Read, Vec<Problem>> {
     let config = make::config(table)
         .map_err(|message| vec![Problem::new(&Origin::Elsewhere, "", message)])?;
     let broken = rules::check(&config, &root);
-    if broken.is_empty() { Ok(Read { config, warnings }) } else { Err(broken) }
+    if !broken.is_empty() {
+        return Err(broken);
+    }
+    warnings.extend(warnings::of(&config));
+    Ok(Read { config, warnings })
 }
 
 #[cfg(test)]
