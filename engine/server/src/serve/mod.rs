@@ -17,12 +17,17 @@ use std::time::Duration;
 
 /// Let clients publish to topics and subscribe to them
 ///
-/// Who opens ws://ADDR/ws/TOPIC joins that topic; what one sends goes to the others, text as text
-/// and binary as binary.
+/// At ws://ADDR/feed clients speak the feed protocol: they subscribe to topics and patterns, get
+/// numbered messages, snapshots and history, and publish where a namespace allows it. Publishers of
+/// other programs come by --admin (HTTP) or --ingest-tcp and --ingest-unix (framed).
+///
+/// At ws://ADDR/ws/TOPIC there is no protocol: who opens it joins that topic, and what one sends
+/// goes to the others, text as text and binary as binary.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
   corecast serve
+  corecast serve --admin 127.0.0.1:9002    # then: corecast publish quote.X 1
   corecast serve --config corecast.toml --shards 4 --cpus 2-5
   corecast serve --listen 0.0.0.0:9001 --policy latest=quote.* --policy drop_oldest=log.>
 
