@@ -171,6 +171,9 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         codec,
         topic_bytes_max: topics.topic_bytes_max,
         topics_max: topics.topics_max,
+        // What is missed comes at once: it must leave room for what goes on.
+        missed_entries_max: seed.config.outbox.frames_max as usize / 2,
+        missed_bytes_max: seed.config.outbox.bytes_max / 2,
     });
     let node = Node::new(seed.id.0, shards, home, namespaces);
     let handler = factory(seed.id);

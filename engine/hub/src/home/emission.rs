@@ -108,6 +108,8 @@ pub struct HomeTotals {
 pub(super) struct Encoder {
     pub(super) codec: Arc<dyn Codec>,
     pub(super) totals: HomeTotals,
+    /// Messages and their bytes that may be told of the past at once.
+    pub(super) missed_max: (usize, usize),
 }
 
 impl Encoder {

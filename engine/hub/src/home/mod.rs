@@ -61,6 +61,11 @@ pub struct HomeConfig {
     pub topic_bytes_max: usize,
     /// Topics of all namespaces together.
     pub topics_max: usize,
+    /// Messages that are told to who comes back, at most: with more it starts anew. They must fit
+    /// its outbox.
+    pub missed_entries_max: usize,
+    /// Bytes of their frames at most.
+    pub missed_bytes_max: usize,
 }
 
 /// The truth about the topics of one shard.
@@ -106,6 +111,7 @@ impl Home {
     #[must_use]
     pub fn new(config: HomeConfig) -> Self {
         let HomeConfig { shard, shards, epoch, namespaces, codec, .. } = config;
+        let missed_max = (config.missed_entries_max, config.missed_bytes_max);
         assert!(shard < shards, "shard {shard} is none of {shards}");
         Self {
             shards,
@@ -124,7 +130,7 @@ impl Home {
             held: HeldPatterns::default(),
             ticks: Ticks::default(),
             chores: Chores::default(),
-            encoder: Encoder { codec, totals: HomeTotals::default() },
+            encoder: Encoder { codec, totals: HomeTotals::default(), missed_max },
         }
     }
 

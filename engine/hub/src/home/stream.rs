@@ -187,8 +187,9 @@ impl Stream {
             let in_order = namespace.policy != Policy::LatestByKey;
             has_state && in_order && self.history.covers(*since, self.seq)
         };
-        if let Some(since) = resume.filter(can_resume) {
-            let missed = self.missed(since, encoding, namespace, turn);
+        if let Some(since) = resume.filter(can_resume)
+            && let Some(missed) = self.missed(since, encoding, namespace, turn)
+        {
             return Past { resumed: true, missed, ..Past::default() };
         }
         if namespace.snapshot != SnapshotKind::Published {
@@ -196,8 +197,12 @@ impl Stream {
             return Past { snapshot, ..Past::default() };
         }
         let since = self.snapshot_message().map(|message| message.seq);
-        let Some(since) = since.filter(|since| self.history.covers(*since, self.seq)) else {
-            self.hold(None);
+        let since = since.filter(|since| self.history.covers(*since, self.seq));
+        let missed = since.and_then(|since| self.missed(since, encoding, namespace, turn));
+        let Some(missed) = missed else {
+            if since.is_none() {
+                self.hold(None);
+            }
             // Even who is here before the publisher needs its first snapshot: it has no number.
             let held = self.snapshot.get_or_insert_default();
             held.unsynced = true;
@@ -206,20 +211,26 @@ impl Stream {
             return Past { snapshot_follows, ..Past::default() };
         };
         let snapshot = self.snapshot_frame(encoding, namespace, turn.encoder);
-        let missed = self.missed(since, encoding, namespace, turn);
         Past { snapshot, missed, ..Past::default() }
     }
 
+    /// The messages behind `since`; none when they are more than may be told at once.
     fn missed(
         &mut self,
         since: u64,
         encoding: Encoding,
         namespace: &Namespace,
         turn: &mut Turn<'_>,
-    ) -> Vec<Frame> {
+    ) -> Option<Vec<Frame>> {
+        let (entries_max, missed_bytes_max) = turn.encoder.missed_max;
+        if self.seq - since > entries_max as u64 {
+            return None;
+        }
         let of = StreamRef { name: &self.name, sid: self.sid, payload: namespace.payload };
         let bytes_max = namespace.history_bytes;
-        self.history.frames_since(since, of, (encoding, bytes_max), turn.encoder)
+        let missed = self.history.frames_since(since, of, (encoding, bytes_max), turn.encoder);
+        let bytes: usize = missed.iter().map(Frame::len).sum();
+        (bytes <= missed_bytes_max).then_some(missed)
     }
 
     /// Changes what is told to those who join.

@@ -3,7 +3,7 @@
 use corecast_hub::home::{AttachError, AttachRequest};
 use corecast_hub::{Encoding, Namespace, Policy, SnapshotKind, Update, Wanted};
 
-use crate::desk::{Desk, EPOCH, SHARD, SHARDS, past, request, told, update};
+use crate::desk::{Desk, EPOCH, MISSED_MAX, SHARD, SHARDS, past, request, told, update};
 
 fn with_history(snapshot: SnapshotKind) -> Namespace {
     Namespace { snapshot, history_entries: 3, ..Namespace::default() }
@@ -24,6 +24,23 @@ fn a_snapshot_is_the_last_message_and_follows_it() {
     assert_eq!((after.seq, past(&after)), (2, (some("n.a 2 2"), vec![])));
     desk.say("n.a", "3");
     assert_eq!(past(&desk.attach("n.a", 0)).0, some("n.a 3 3"));
+}
+
+#[test]
+fn who_missed_more_than_its_outbox_holds_starts_anew() {
+    let history = Namespace { history_entries: 5_000, ..Namespace::default() };
+    let mut desk = Desk::new(Namespace { snapshot: SnapshotKind::Last, ..history });
+    for number in 1..=MISSED_MAX + 10 {
+        desk.say("n.a", &number.to_string());
+    }
+    let seq = (MISSED_MAX + 10) as u64;
+    for (since, resumed) in [(seq - MISSED_MAX as u64, true), (9, false), (0, false)] {
+        let attachment = desk.resume("n.a", 0, since);
+        assert_eq!((attachment.resumed, attachment.seq), (resumed, seq), "since {since}");
+        let expected = if resumed { MISSED_MAX } else { 0 };
+        assert_eq!(attachment.missed.len(), expected);
+        assert_eq!(attachment.snapshot.is_some(), !resumed);
+    }
 }
 
 #[test]

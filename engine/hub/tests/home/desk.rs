@@ -97,6 +97,10 @@ pub(crate) struct Desk {
     pub(crate) out: Vec<Emission>,
 }
 
+/// Messages that are told at once to who comes back: more than any of the histories here has but
+/// for those that are about it.
+pub(crate) const MISSED_MAX: usize = 1_000;
+
 impl Desk {
     /// A home with one namespace, `n`.
     pub(crate) fn new(namespace: Namespace) -> Self {
@@ -128,6 +132,8 @@ impl Desk {
                 codec: Arc::new(Words),
                 topic_bytes_max: 40,
                 topics_max,
+                missed_entries_max: MISSED_MAX,
+                missed_bytes_max: usize::MAX,
             }),
             now: Now { mono: Timestamp(1_000_000_000), wall_ns: 5_000 },
             wanted: Wanted::NONE.with(Encoding::Json),

@@ -63,6 +63,8 @@ impl Pair {
                 codec: Arc::new(RawCodec),
                 topic_bytes_max: 255,
                 topics_max: TOPICS_MAX,
+                missed_entries_max: usize::MAX,
+                missed_bytes_max: usize::MAX,
             });
             (Hub::new(HubConfig::default()), Node::new(shard, 2, home, Arc::clone(&namespaces)))
         });

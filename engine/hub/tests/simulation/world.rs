@@ -112,6 +112,8 @@ impl World {
                 codec: Arc::new(LineCodec),
                 topic_bytes_max: 255,
                 topics_max: 1_000,
+                missed_entries_max: 7,
+                missed_bytes_max: 350,
             });
             let outbox = OutboxLimits { bytes_max: 700, frames_max: 14, ..OutboxLimits::default() };
             let hub = Hub::new(HubConfig {

@@ -23,6 +23,6 @@ pub(crate) const BOOK_LEVELS_MAX: usize = 100_000;
 pub(crate) const EARLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Messages of a book from one snapshot to the next.
-pub(crate) const SNAPSHOT_EVERY: u32 = 1_000;
+pub(crate) const SNAPSHOT_EVERY: u32 = 250;
 
 const _: () = assert!(READ_AHEAD_BYTES < LINE_BYTES_MAX);
