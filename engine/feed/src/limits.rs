@@ -22,8 +22,9 @@ pub const DEPTH_MAX: usize = 64;
 pub const HISTORY_MAX: u32 = 1_000;
 /// The highest rate that a subscriber may ask for, in messages per second.
 pub const RATE_HZ_MAX: f64 = 1_000.0;
-/// The lowest rate that a subscriber may ask for: one message per hour.
-pub const RATE_HZ_MIN: f64 = 1.0 / 3_600.0;
+/// The lowest rate that a subscriber may ask for: one message per minute, the
+/// longest interval of a variant.
+pub const RATE_HZ_MIN: f64 = 1.0 / 60.0;
 /// Characters of what a peer wrote that an error message repeats.
 pub const QUOTED_CHARS_MAX: usize = 40;
 /// Bytes of an error message of the parsers here.

@@ -46,7 +46,7 @@ impl Rate {
         (RATE_HZ_MIN..=RATE_HZ_MAX).contains(&hz).then_some(Self(hz))
     }
 
-    /// The rate of a conflated variant; `None` for 0 and for more than an hour.
+    /// The rate of a conflated variant; `None` for 0 and for more than a minute.
     #[must_use]
     pub fn of_interval_ms(interval_ms: u32) -> Option<Self> {
         Self::new(1_000.0 / f64::from(interval_ms))
@@ -68,7 +68,7 @@ impl Rate {
     #[must_use]
     pub fn interval_ms(self) -> u32 {
         // 1000 / (1000 / n) may be a little above n: a millionth is not another millisecond.
-        // The result is within 1 and 3,600,000.
+        // The result is within 1 and 60,000.
         (1_000.0 / self.0 - 1e-6).ceil() as u32
     }
 }
@@ -87,7 +87,7 @@ impl Serialize for Rate {
 impl<'de> Deserialize<'de> for Rate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let found = Self::parse(RawJson::deserialize(deserializer)?.get());
-        found.ok_or_else(|| D::Error::custom("a rate is a number within 1/3600 and 1000"))
+        found.ok_or_else(|| D::Error::custom("a rate is a number within 1/60 and 1000"))
     }
 }
 
@@ -239,7 +239,7 @@ mod schema {
 
         fn json_schema(_: &mut SchemaGenerator) -> Schema {
             json_schema!({
-                "description": "Messages per second, from 1/3600.",
+                "description": "Messages per second, from 1/60.",
                 "type": "number",
                 "exclusiveMinimum": 0,
                 "maximum": RATE_HZ_MAX as u32,
@@ -281,14 +281,14 @@ mod tests {
         for (hz, interval_ms) in [(10.0, 100), (3.0, 334), (1_000.0, 1), (0.5, 2_000), (700.0, 2)] {
             assert_eq!(Rate::new(hz).map(Rate::interval_ms), Some(interval_ms), "{hz}");
         }
-        for interval_ms in (1..5_000).chain([3_599_999, 3_600_000]) {
+        for interval_ms in (1..5_000).chain([59_999, 60_000]) {
             let rate = Rate::of_interval_ms(interval_ms);
             assert_eq!(rate.map(Rate::interval_ms), Some(interval_ms));
         }
         for hz in [0.0, -1.0, f64::NAN, f64::INFINITY, 1_000.1, 1e-9] {
             assert_eq!(Rate::new(hz), None);
         }
-        assert_eq!(Rate::of_interval_ms(0), None);
+        assert_eq!((Rate::of_interval_ms(0), Rate::of_interval_ms(60_001)), (None, None));
     }
 
     #[test]

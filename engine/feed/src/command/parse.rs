@@ -412,7 +412,7 @@ fn rate(field: &'static str, raw: &RawValue) -> Result<Rate, Fault> {
     Rate::parse(raw.get()).ok_or_else(|| match kind_of(raw.get()) {
         "a number" => Fault::wrong(
             field,
-            format_args!("must be from 1/3600 to 1000, not {}", quoted(raw.get())),
+            format_args!("must be from 1/60 to 1000, not {}", quoted(raw.get())),
         ),
         _ => Fault::kind(field, "a number", raw),
     })

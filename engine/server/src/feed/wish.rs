@@ -135,6 +135,9 @@ impl Terms {
 
 const INTERVAL_MAX_MS: u32 = corecast::limits::hub::INTERVAL_MAX_MS;
 
+// The slowest rate that the protocol knows is the slowest variant that there is.
+const _: () = assert!(1_000.0 / corecast_feed::limits::RATE_HZ_MIN == INTERVAL_MAX_MS as f64);
+
 /// The namespaces in which the topics of a name can be: those of a pattern that begins with a
 /// wildcard are all.
 fn concerned<'n>(stem: &Stem, namespaces: &'n Namespaces) -> Vec<&'n Namespace> {
@@ -199,8 +202,8 @@ mod tests {
         let fast = found(1_000.0);
         assert_eq!((fast.interval_ms, fast.max_hz), (50, Rate::new(20.0)));
         assert_eq!(fast.max_hz_not_granted, Rate::new(1_000.0));
-        let slow = found(1.0 / 3_600.0);
-        assert_eq!((slow.interval_ms, slow.max_hz_not_granted.is_some()), (60_000, true));
+        let slow = found(1.0 / 60.0);
+        assert_eq!((slow.interval_ms, slow.max_hz_not_granted.is_some()), (60_000, false));
         let none = terms("book.A", None, Some(10.0)).expect("terms");
         assert_eq!((none.interval_ms, none.max_hz), (0, None));
         assert_eq!(none.max_hz_not_granted, Rate::new(10.0));
