@@ -82,7 +82,12 @@ struct Subscriber {
 impl Subscriber {
     fn start(feed: SocketAddr, arguments: &[&str]) -> Result<Self> {
         let mut command = corecast(&["subscribe", "--url", &format!("ws://{feed}/feed")])?;
-        let mut child = command.args(arguments).stdout(Stdio::piped()).spawn()?;
+        command.args(arguments);
+        Self::spawn(command)
+    }
+
+    fn spawn(mut command: Command) -> Result<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or_else(|| eyre!("it is piped"))?;
         Ok(Self { child, lines: Some(BufReader::new(stdout).lines()) })
     }
@@ -264,6 +269,33 @@ fn a_cut_connection_is_resumed_without_a_hole() -> Result<()> {
 }
 
 #[test]
+fn a_restarted_server_is_told_of() -> Result<()> {
+    let (before, after) = (start()?, start()?);
+    let target = Arc::new(Mutex::new(before.server.address()));
+    let (proxy, cut) = proxy_to(Arc::clone(&target))?;
+    let mut command = corecast(&["subscribe", "--url", &format!("ws://{proxy}/feed")])?;
+    command.args(["trade.X", "--json"]).stderr(Stdio::piped());
+    let mut subscriber = Subscriber::spawn(command)?;
+    subscriber.granted("trade.X")?;
+    publish(&before, &["trade.X", "1"], "")?;
+    subscriber.expect(&1.into())?;
+    cut();
+    subscriber.granted("trade.X")?;
+    *target.lock().expect("no panic") = after.server.address();
+    cut();
+    subscriber.granted("trade.X")?;
+    publish(&after, &["trade.X", "2"], "")?;
+    subscriber.expect(&2.into())?;
+    subscriber.child.kill()?;
+    let stderr = subscriber.child.stderr.take().ok_or_else(|| eyre!("it is piped"))?;
+    let said = io::read_to_string(stderr)?;
+    let told = said.matches("the server has restarted").count();
+    ensure!(told == 1, "told {told} times, not once:\n{said}");
+    before.server.stop()?;
+    after.server.stop()
+}
+
+#[test]
 fn ctrl_c_and_a_reader_that_goes_end_a_subscriber_with_success() -> Result<()> {
     let place = start()?;
     let feed = place.server.address();
@@ -293,12 +325,18 @@ fn ctrl_c_and_a_reader_that_goes_end_a_subscriber_with_success() -> Result<()> {
 
 /// A port that leads to `server`, and what cuts all connections through it.
 fn proxy(server: SocketAddr) -> Result<(SocketAddr, impl Fn())> {
+    proxy_to(Arc::new(Mutex::new(server)))
+}
+
+/// The same for a server that may change.
+fn proxy_to(target: Arc<Mutex<SocketAddr>>) -> Result<(SocketAddr, impl Fn())> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let streams = Arc::new(Mutex::new(Vec::<TcpStream>::new()));
     let kept = Arc::clone(&streams);
     thread::spawn(move || -> Result<()> {
         for client in listener.incoming() {
+            let server = *target.lock().expect("no panic");
             let (client, server) = (client?, TcpStream::connect(server)?);
             for (mut from, mut to) in [
                 (client.try_clone()?, server.try_clone()?),

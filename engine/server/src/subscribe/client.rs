@@ -254,7 +254,13 @@ impl Client {
             if beat.is_zero() { FOREVER } else { (beat * HEARTBEATS_MISSED).max(SECOND) };
         let topics_max = usize::try_from(welcome.limits.topics).unwrap_or(usize::MAX);
         let commands = self.wish.commands(&self.tracks, self.epoch.as_deref(), topics_max);
-        self.epoch = Some(welcome.epoch.clone().into_owned());
+        let before = self.epoch.replace(welcome.epoch.clone().into_owned());
+        if before.is_some_and(|before| before != welcome.epoch) {
+            complain(
+                "corecast: the server has restarted, and numbers its messages anew: what came in \
+                 between is not known",
+            );
+        }
         life.unanswered = commands.len();
         for command in commands {
             if let Err(error) = socket.send(Message::text(command)).await {
