@@ -175,7 +175,7 @@ fn bounds_on_a_connection_are_told_one_by_one() -> Result<()> {
     let answer = client.subscribe(&crate::borrowed(&names))?;
     let errors = answer["errors"].as_array().cloned().unwrap_or_default();
     let granted = crate::granted(&answer).len();
-    ensure!(granted + errors.len() == 30 && granted >= 15, "{answer}");
+    ensure!(granted == 20 && errors.len() == 10, "{answer}");
     ensure!(errors.iter().all(|error| error["code"] == 429), "{answer}");
     // A topic that may have one member has one.
     let mut first = FeedClient::open(server.address())?;
