@@ -4,7 +4,7 @@
 //! A publisher says its name and its epoch, then sends records with rising numbers. By them the
 //! server tells duplicates (acknowledged, not published again), gaps (counted, logged) and restarts
 //! (a greater epoch). Nothing is dropped: where the engine has no room, nothing is read; and a
-//! record is acknowledged once its topic's home has taken it, or after the publisher is told why not.
+//! record is acknowledged once its topic's home has taken it, or the publisher is told why not.
 
 mod connection;
 mod input;
