@@ -64,9 +64,12 @@ impl From<AttachError> for Refusal {
             AttachError::Topic(_) | AttachError::Variant(_) | AttachError::NotAllowed { .. } => {
                 ErrorCode::Malformed
             }
+            AttachError::PatternTokens { .. } => ErrorCode::TooLarge,
+            AttachError::VariantAsTopic => ErrorCode::Malformed,
             AttachError::VariantsFull { .. }
             | AttachError::PresenceFull { .. }
             | AttachError::Full(_)
+            | AttachError::JoinedFull
             | AttachError::PatternsFull => ErrorCode::TooMany,
             _ => ErrorCode::Unavailable,
         };
