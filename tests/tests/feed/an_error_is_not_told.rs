@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use corecast_feed::ErrorCode;
 use corecast_tests::feed::FeedClient;
+use corecast_tests::raw::frame;
 use corecast_tests::server::TestServer;
 use eyre::{Result, ensure};
 use serde_json::{Value, json};
@@ -82,12 +83,13 @@ fn table(client: &str) -> Vec<(Value, u16, Option<&'static str>)> {
 }
 
 /// Topics of a `subscribe` that are refused one by one.
-const TOPICS: [(&str, u16); 6] = [
+const TOPICS: [(&str, u16); 7] = [
     ("trade..a", 400),
     ("quote.a@5ms", 400),
     ("unknown.a", 404),
     ("news.a", 404),
     ("plain.a@100ms", 405),
+    ("trade.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*", 413),
     ("quote.held", 409),
 ];
 
@@ -139,29 +141,40 @@ fn too_many_commands() -> Result<u16> {
     Ok(429)
 }
 
-/// The mesh has room for two jobs at a time, and each pattern of one command takes two.
+/// Two publications may be on their way at a time, and a whole burst comes in one turn.
 fn no_room() -> Result<u16> {
+    const BURST: usize = 32;
+    const TEXT: u8 = 0x81;
     let settings = "[feed]\ncommands_per_second_max = 0\n[mesh]\npending_publishes_max = 2\n";
     let server = serve_with(settings)?;
     let mut client = FeedClient::open(server.address())?;
-    let patterns: Vec<_> = (0..16).map(|number| format!("trade.room{number}.*")).collect();
+    let names = topics("trade", 8);
+    let publish = |topic: &str| json!({"type": "publish", "topic": topic, "data": 1});
     for _ in 0..50 {
-        let answer = client.subscribe(&crate::borrowed(&patterns))?;
-        let errors = answer["errors"].as_array().cloned().unwrap_or_default();
-        ensure!(errors.iter().all(|error| error["code"] == 503), "{answer}");
-        ensure!(crate::granted(&answer).len() + errors.len() == patterns.len(), "{answer}");
-        if !errors.is_empty() {
+        let burst = names.iter().cycle().take(BURST);
+        let frames = burst.flat_map(|topic| frame(TEXT, publish(topic).to_string().as_bytes()));
+        let frames: Vec<u8> = frames.collect();
+        client.raw().send(&frames)?;
+        let mut refused = None;
+        for _ in 0..BURST {
+            let answer = client.next()?;
+            if answer["type"] == "error" {
+                ensure!(answer["code"] == 503 && answer["retry"] == true, "{answer}");
+                refused = answer["topic"].as_str().map(str::to_owned);
+            } else {
+                ensure!(answer["type"] == "published", "{answer}");
+            }
+        }
+        if let Some(refused) = refused {
             // The same again, unchanged, may succeed: as soon as the other shard has had its turn.
-            let refused = errors[0]["topic"].as_str().unwrap_or_default();
             let until = Instant::now() + Duration::from_secs(10);
-            while crate::granted(&client.subscribe(&[refused])?) != [refused] {
+            while client.ask(publish(&refused))?["type"] != "published" {
                 ensure!(Instant::now() < until, "{refused} is refused still");
                 std::thread::sleep(Duration::from_millis(5));
             }
             server.stop()?;
             return Ok(503);
         }
-        client.ask(json!({"type": "unsubscribe", "topics": patterns}))?;
     }
     Err(eyre::eyre!("there was room for everything"))
 }
