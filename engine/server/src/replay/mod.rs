@@ -32,6 +32,7 @@ use pace::Speed;
 use progress::{Bar, Progress};
 use source::{OnBadLine, SourceError, Spec};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use summary::Summary;
 use topic::Topics;
@@ -147,14 +148,17 @@ fn feed_and_drain(
     started: Instant,
 ) -> (Fed, Stats, Duration) {
     let progress = Progress::default();
+    // Said before this thread is woken: the other's own end comes a little later.
+    let finished = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let feeder = scope.spawn(|| {
             let fed = feed.run(merge, &progress);
+            finished.store(true, Ordering::Relaxed);
             feed.control.wake();
             fed
         });
         let mut bar = Bar::new(args.speed);
-        while !feeder.is_finished() && !feed.control.is_stopping() {
+        while !finished.load(Ordering::Relaxed) && !feed.control.is_stopping() {
             bar.show(&progress, engine);
             feed.control.wait(bar.interval());
         }
