@@ -28,11 +28,19 @@ const WITHIN: Duration = Duration::from_secs(120);
 const RESUME_WITHIN: Duration = Duration::from_secs(15);
 
 /// What the server may use above its start. Readers of a topic share its frames, so those in all
-/// queues are at most a queue's bytes for each topic; each queue has a handle for each frame; and a
-/// connection has its own state.
+/// queues are at most a queue's bytes for each topic; each queue has a handle for each frame; a
+/// connection has its own state; and books and trades have a history, books the publisher's copy
+/// and its snapshot as well.
 const GROWTH_BYTES_MAX: u64 = READERS as u64 * CONNECTION_BYTES
     + TOPICS as u64 * OUTBOX_BYTES
-    + SLOW as u64 * OUTBOX_FRAMES * HANDLE_BYTES;
+    + SLOW as u64 * OUTBOX_FRAMES * HANDLE_BYTES
+    + BOOKS * (BOOK_HISTORY_BYTES + BOOK_BYTES)
+    + TRADES * TRADE_HISTORY_BYTES;
+const BOOKS: u64 = 6;
+const BOOK_HISTORY_BYTES: u64 = 16 << 20;
+const BOOK_BYTES: u64 = 4 << 20;
+const TRADES: u64 = 6;
+const TRADE_HISTORY_BYTES: u64 = 1 << 20;
 const CONNECTION_BYTES: u64 = 8 << 10;
 const OUTBOX_BYTES: u64 = 4 << 20;
 const OUTBOX_FRAMES: u64 = 16_384;

@@ -52,12 +52,6 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
     let built_in =
         BuiltIn { policies: &[], namespaces: namespaces::serve, identity: Identity::Anonymous };
     let settings = Settings::read(common, &args.serving, built_in)?;
-    if namespaces::are_built_in(&settings.running().engine.namespaces) {
-        tracing::info!(
-            "no [[namespaces]] are configured: clients of the feed subscribe to any topic, with \
-             its last message as snapshot and 100 messages of history; the server alone publishes"
-        );
-    }
     let door = Door {
         echo: args.echo,
         inbound: Inbound::Broadcast,
@@ -71,6 +65,12 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
     let gateways = Gateways::start(&control, &config, engine.publisher())?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
     gateways.tell();
+    if namespaces::are_built_in(&config.engine.namespaces) {
+        tracing::info!(
+            "no [[namespaces]] are configured: clients of the feed subscribe to any topic, with \
+             its last message as snapshot and 100 messages of history; the server alone publishes"
+        );
+    }
     while !control.is_stopping() {
         control.wait(Duration::from_secs(60));
     }
