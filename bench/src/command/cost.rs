@@ -8,7 +8,7 @@ use eyre::{Result, eyre};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{ServerOptions, show, stop};
+use super::{ServerOptions, Timing, show, stop};
 use crate::clock;
 use crate::measure::{CLIENT_BUSY_SHARE, OwnLoad, median, table};
 use crate::stamp::{STAMP_BYTES, Stamp};
@@ -28,12 +28,8 @@ pub struct Options {
     /// Rounds per row and backend
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Seconds measured per round
-    #[arg(long, default_value_t = 8.0)]
-    seconds: f64,
-    /// Seconds of load before each measurement
-    #[arg(long, default_value_t = 1.5)]
-    warm_up: f64,
+    #[command(flatten)]
+    timing: Timing,
 }
 
 /// One shape of load.
@@ -146,10 +142,10 @@ fn measure(options: &Options, row: Row, backend: &str) -> Result<Round> {
     let publisher = swarm.open_all(&plan, 1, open_within, &mut nothing)?.start;
     swarm.open_all(&plan, row.subscribers, open_within, &mut nothing)?;
 
-    publish(&mut swarm, row, publisher, options.warm_up)?;
+    publish(&mut swarm, row, publisher, options.timing.warm_up)?;
     let before = server.usage()?;
     let load = OwnLoad::start();
-    let observed = publish(&mut swarm, row, publisher, options.seconds)?;
+    let observed = publish(&mut swarm, row, publisher, options.timing.seconds)?;
     let (client_cpu_share, wall) = (load.share(), load.elapsed());
     let cpu = server.usage()?.cpu.saturating_sub(before.cpu);
 

@@ -11,7 +11,7 @@ use corecast_wire::frame::Opcode;
 use eyre::{Result, ensure, eyre};
 use serde::Serialize;
 
-use super::{ServerOptions, show, stop};
+use super::{ServerOptions, Timing, show, stop};
 use crate::measure::{CLIENT_BUSY_SHARE, OwnLoad, median, table};
 use crate::swarm::{Delivery, Plan, Publishing, Swarm};
 use publisher::Publisher;
@@ -36,12 +36,8 @@ pub struct Options {
     /// Rounds of each case
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Seconds measured per round
-    #[arg(long, default_value_t = 8.0)]
-    seconds: f64,
-    /// Seconds of load before each measurement
-    #[arg(long, default_value_t = 1.5)]
-    warm_up: f64,
+    #[command(flatten)]
+    timing: Timing,
 }
 
 /// What is measured, in turn.
@@ -118,15 +114,15 @@ fn measure(options: &Options, case: Case) -> Result<Round> {
         .transpose()?;
     if case == Case::Raw {
         let rate = 1e3 / f64::from(options.interval_ms);
-        let count = ((options.warm_up + options.seconds + 1.0) * rate).ceil() as u64;
+        let count = ((options.timing.warm_up + options.timing.seconds + 1.0) * rate).ceil() as u64;
         let payload_bytes = options.payload_bytes;
         swarm.publish(Publishing { connection: publisher, rate, payload_bytes, count });
     }
-    swarm.poll_for(Duration::from_secs_f64(options.warm_up), &mut |_| {})?;
+    swarm.poll_for(Duration::from_secs_f64(options.timing.warm_up), &mut |_| {})?;
 
     let (before, load) = (server.usage()?, OwnLoad::start());
     let mut delivered = 0_u64;
-    swarm.poll_for(Duration::from_secs_f64(options.seconds), &mut |delivery| {
+    swarm.poll_for(Duration::from_secs_f64(options.timing.seconds), &mut |delivery| {
         delivered += u64::from(is_message(case, &delivery));
     })?;
     let (client_cpu_share, wall) = (load.share(), load.elapsed());

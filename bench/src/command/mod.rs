@@ -35,6 +35,17 @@ pub struct ServerOptions {
     pub json: bool,
 }
 
+/// How long each round takes.
+#[derive(Debug, Clone, Args)]
+pub struct Timing {
+    /// Seconds measured per round
+    #[arg(long, default_value_t = 8.0)]
+    pub seconds: f64,
+    /// Seconds of load before each measurement
+    #[arg(long, default_value_t = 1.5)]
+    pub warm_up: f64,
+}
+
 impl ServerOptions {
     /// Starts `corecast serve` with one shard on the server's CPU.
     fn start(&self, arguments: &[&str]) -> Result<Process> {

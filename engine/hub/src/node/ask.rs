@@ -8,9 +8,6 @@ use crate::encoding::Frames;
 use crate::home::{AttachError, Emission};
 use crate::id::ConnId;
 
-/// Bytes of the name of an internal topic at most: `$user.` and the user's id.
-pub const NOTICE_NAME_BYTES_MAX: usize = 255;
-
 impl<T: Ticket> Node<T> {
     /// Asks a topic's home. The answer comes as an event, in this turn where this is the home.
     ///

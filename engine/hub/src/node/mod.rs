@@ -33,7 +33,6 @@ use crate::policy::Policy;
 use crate::rules::Pattern;
 use crate::slow::Resync;
 
-pub use ask::NOTICE_NAME_BYTES_MAX;
 pub use job::{
     Address, Answer, Ask, Attach, AttachResult, Attached, Broadcast, Event, Job, Leave, Matched,
     Origin, PatternAttach, Purpose, Question, Refusal, Reply, Sent, Ticket, Unheard,

@@ -6,31 +6,22 @@ mod connection;
 mod feed;
 mod operation;
 mod reference;
+#[path = "../common/seeded.rs"]
+mod seeded;
 mod slow;
 mod wire;
 mod world;
 
 use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
 
 use corecast_hub::Totals;
 use operation::runs;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest::test_runner::TestRunner;
 use world::{Seen, World};
 
 #[test]
 fn the_hub_does_what_the_naive_reference_does() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seed = number("CORECAST_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
-    println!("replay with CORECAST_SEED={seed}");
-    let cases = number("CORECAST_CASES").unwrap_or(400) as u32;
-    let config = Config {
-        cases,
-        rng_seed: RngSeed::Fixed(seed),
-        failure_persistence: None,
-        max_shrink_time: 60_000,
-        ..Config::default()
-    };
+    let (seed, config) = seeded::config(400);
     let seen = Cell::new((Totals::default(), Seen::default()));
     let mut runner = TestRunner::new(config);
     let outcome = runner.run(&runs(), |run| {

@@ -7,7 +7,7 @@
 //! the venue prescribes ("How to manage a local order book correctly").
 
 use super::change::{Change, Parsed, Problem, Whole, parse};
-use super::limits::{BOOK_LEVELS_MAX, EARLY_BYTES_MAX};
+use super::limits::{BOOK_LEVELS_MAX, EARLY_BYTES_MAX, SNAPSHOT_BYTES};
 use super::price::{Price, is_zero};
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -20,6 +20,7 @@ pub(crate) struct Keeper {
     early: Early,
     /// Messages since the last snapshot.
     since_snapshot: u32,
+    bytes_since_snapshot: usize,
 }
 
 impl Keeper {
@@ -43,10 +44,12 @@ impl Keeper {
             }
         };
         self.since_snapshot = self.since_snapshot.saturating_add(1);
-        let due = begun || (every > 0 && self.since_snapshot >= every);
+        self.bytes_since_snapshot += payload.len();
+        let enough = self.since_snapshot >= every || self.bytes_since_snapshot >= SNAPSHOT_BYTES;
+        let due = begun || (every > 0 && enough);
         let due = due && self.book.is_some();
         if due {
-            self.since_snapshot = 0;
+            (self.since_snapshot, self.bytes_since_snapshot) = (0, 0);
         }
         Ok(due)
     }
@@ -239,6 +242,19 @@ mod tests {
             r#""asks":[["21","9"],["100","3"]]}"#
         );
         assert_eq!(keeper.snapshot().as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn large_changes_are_followed_by_a_snapshot_before_they_are_many() {
+        let mut keeper = Keeper::default();
+        assert!(taken(&mut keeper, &whole(0, "10", "20")));
+        let padding = " ".repeat(SNAPSHOT_BYTES / 2);
+        let mut take = |number: u64, every: u32| {
+            let message = change(number, number, ("9", "4"), ("20", "4")) + &padding;
+            keeper.take(&message, every).expect("a good message")
+        };
+        assert_eq!([take(1, 1_000), take(2, 1_000), take(3, 1_000)], [false, true, false]);
+        assert_eq!([take(4, 0), take(5, 0)], [false, false], "0 asks for none");
     }
 
     #[test]

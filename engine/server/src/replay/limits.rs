@@ -22,7 +22,11 @@ pub(crate) const BOOK_LEVELS_MAX: usize = 100_000;
 /// Bytes of changes that are kept for each book until the recording's whole book comes.
 pub(crate) const EARLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Messages of a book from one snapshot to the next.
-pub(crate) const SNAPSHOT_EVERY: u32 = 250;
+/// Messages of a book from one snapshot to the next, at most.
+pub(crate) const SNAPSHOT_EVERY: u32 = 1_000;
+
+/// Bytes of these messages: with more than half an outbox of them behind the snapshot, who joins
+/// would have to wait for the next one.
+pub(crate) const SNAPSHOT_BYTES: usize = 1024 * 1024;
 
 const _: () = assert!(READ_AHEAD_BYTES < LINE_BYTES_MAX);

@@ -4,17 +4,18 @@
 
 mod client;
 mod operation;
+#[path = "../../common/seeded.rs"]
+mod seeded;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
 use corecast_hub::home::{
     AttachRequest, Attachment, Emission, EmissionKind, HomeTotals, variant_name,
 };
 use corecast_hub::{Encoding, Namespace, SnapshotKind, Timestamp, Update, Wanted};
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest::test_runner::TestRunner;
 
 use crate::desk::{Desk, EPOCH, told, update};
 use client::{Client, Published};
@@ -22,17 +23,8 @@ use operation::{CLIENTS, INTERVALS_MS, Operation, Run, TOPICS, runs};
 
 #[test]
 fn what_clients_are_told_always_fits_together() {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let seed = number("CORECAST_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
-    println!("replay with CORECAST_SEED={seed}");
-    let cases = number("CORECAST_CASES").unwrap_or(1_000) as u32;
-    let config = Config {
-        cases,
-        rng_seed: RngSeed::Fixed(seed),
-        failure_persistence: None,
-        max_shrink_time: 60_000,
-        ..Config::default()
-    };
+    let (seed, config) = seeded::config(1_000);
+    let cases = config.cases;
     let seen = RefCell::new(BTreeMap::<&str, u64>::new());
     let outcome = TestRunner::new(config).run(&runs(), |run| {
         for (name, count) in World::new(&run).play(&run.operations) {
