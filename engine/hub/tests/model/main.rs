@@ -22,6 +22,7 @@ use world::{Seen, World};
 #[test]
 fn the_hub_does_what_the_naive_reference_does() {
     let (seed, config) = seeded::config(400);
+    let cases = config.cases;
     let seen = Cell::new((Totals::default(), Seen::default()));
     let mut runner = TestRunner::new(config);
     let outcome = runner.run(&runs(), |run| {
