@@ -8,6 +8,7 @@ use crate::none;
 
 /// Packages that come in two versions because other people's packages want them so.
 const DOUBLED: &[(&str, &str)] = &[
+    ("base64", "tokio-websockets' is older than ours"),
     ("getrandom", "fastwebsockets' rand is older than tungstenite's"),
     ("rand", "fastwebsockets' is older than tungstenite's"),
     ("rand_core", "comes with rand"),
