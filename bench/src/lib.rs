@@ -8,5 +8,6 @@ pub mod limits;
 pub mod measure;
 pub mod outcome;
 pub mod process;
+pub mod report;
 pub mod stamp;
 pub mod swarm;
