@@ -5,6 +5,7 @@ pub mod cost;
 pub mod feed;
 pub mod idle;
 
+use std::num::NonZeroU64;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -69,6 +70,8 @@ impl ServerOptions {
         if self.client_cpu == self.server_cpu || cpus < 2 {
             eprintln!("server and client share CPU {}: the figures mix both", self.server_cpu);
         }
+        // With the kernel's 50 µs each message would leave that late, and the server be blamed.
+        crate::process::set_timer_slack(NonZeroU64::MIN)?;
         crate::process::pin_this_thread(&[self.client_cpu])
             .wrap_err("cannot pin the load client (--client-cpu)")
     }

@@ -5,6 +5,7 @@ mod usage;
 
 use std::ffi::{OsStr, OsString};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -122,6 +123,7 @@ impl Launch {
     fn spawn(&self) -> Result<Child> {
         let launch = self.clone();
         let spawned = thread::spawn(move || -> Result<Child> {
+            set_timer_slack(KERNEL_TIMER_SLACK_NS)?; // else it inherits the load client's
             if !launch.cpus.is_empty() {
                 pin_this_thread(&launch.cpus)?;
             }
@@ -156,6 +158,17 @@ pub fn pin_this_thread(cpus: &[usize]) -> Result<()> {
     }
     sched_setaffinity(None, &set).wrap_err_with(|| format!("cannot run on CPUs {cpus:?}"))
 }
+
+/// Lets timers of the calling thread, and of what it starts from now on, fire this late.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn set_timer_slack(slack_ns: NonZeroU64) -> Result<()> {
+    rustix::thread::set_current_timer_slack(Some(slack_ns)).wrap_err("cannot set the timer slack")
+}
+
+/// What the kernel gives to every process.
+const KERNEL_TIMER_SLACK_NS: NonZeroU64 = NonZeroU64::new(50_000).unwrap();
 
 /// A running child. Dropping it kills it.
 #[derive(Debug)]
