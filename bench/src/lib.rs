@@ -6,6 +6,7 @@ pub mod clock;
 pub mod command;
 pub mod limits;
 pub mod measure;
+pub mod micro;
 pub mod outcome;
 pub mod process;
 pub mod report;

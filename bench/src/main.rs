@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use corecast_bench::command::{churn, cost, feed, idle};
+use corecast_bench::command::{churn, cost, feed, idle, micro};
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Measures a corecast server from outside, over loopback")]
@@ -24,6 +24,8 @@ enum Command {
     Idle(idle::Options),
     /// Files and memory after many connections have come and gone
     Churn(churn::Options),
+    /// What the micro-benchmarks measured, beside the peers (after `cargo bench`)
+    Micro(micro::Options),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Feed(options) => feed::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Churn(options) => churn::run(&options),
+        Command::Micro(options) => micro::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ pub mod churn;
 pub mod cost;
 pub mod feed;
 pub mod idle;
+pub mod micro;
 
 use std::num::NonZeroU64;
 use std::os::unix::process::ExitStatusExt;
