@@ -12,6 +12,9 @@ pub const READ_BYTES_MAX: usize = 64 << 10;
 /// Reads from one socket before the others have their turn.
 pub const READS_PER_TURN_MAX: u32 = 4;
 
+/// Bytes that wait to be sent on one connection before no more are added to them.
+pub const UNSENT_BYTES_MAX: usize = 1 << 20;
+
 /// Readiness events taken from the kernel at once.
 pub const EVENTS_MAX: usize = 512;
 

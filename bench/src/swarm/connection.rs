@@ -59,6 +59,7 @@ pub(super) struct Connection {
     scanner: HeadScanner,
     head: Vec<u8>,
     key: String,
+    protocols: Vec<String>,
     unsent: Vec<u8>,
     closed: Option<End>,
     close_sent: bool,
@@ -75,8 +76,9 @@ impl Connection {
         let key = client::key(nonce);
         let headers = plan.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let headers = Vec::from_iter(headers);
-        let host = server.to_string();
-        let mut request = client::request(&host, &plan.target, &key, &[], &headers)?;
+        let host = plan.host.clone().unwrap_or_else(|| server.to_string());
+        let offered = Vec::from_iter(plan.protocols.iter().map(String::as_str));
+        let mut request = client::request(&host, &plan.target, &key, &offered, &headers)?;
         request.truncate(plan.request_bytes_max.unwrap_or(usize::MAX));
         let limits = ReceiverLimits {
             message_bytes_max: MESSAGE_BYTES_MAX,
@@ -91,6 +93,7 @@ impl Connection {
             scanner: HeadScanner::new(),
             head: Vec::new(),
             key,
+            protocols: plan.protocols.clone(),
             unsent: request,
             closed: None,
             close_sent: false,
@@ -111,10 +114,20 @@ impl Connection {
         }
     }
 
+    /// Puts one masked message behind what is not sent yet; [`Connection::flush`] sends it.
+    pub(super) fn append(&mut self, opcode: Opcode, payload: &[u8], key: [u8; 4]) {
+        client::append_frame(&mut self.unsent, opcode, true, payload, key);
+    }
+
+    /// Bytes that the socket has not taken yet.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.unsent.len()
+    }
+
     /// Sends bytes, or keeps what the socket does not take yet.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), End> {
+    pub(super) fn send(&mut self, bytes: &[u8]) {
         self.unsent.extend_from_slice(bytes);
-        if self.phase == Phase::Connecting { Ok(()) } else { self.flush() }
+        self.flush();
     }
 
     /// The socket has become writable.
@@ -125,7 +138,8 @@ impl Connection {
                 Ok(Some(error)) | Err(error) => return Err(End::Failed(error.to_string())),
             }
         }
-        self.flush()
+        self.flush();
+        Ok(())
     }
 
     /// The socket has become readable, or `bytes_max` of it may be read.
@@ -179,7 +193,8 @@ impl Connection {
         self.head.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
         if end.is_some() {
             let head = std::mem::take(&mut self.head);
-            client::verify(&head, &self.key, &[])
+            let offered = Vec::from_iter(self.protocols.iter().map(String::as_str));
+            client::verify(&head, &self.key, &offered)
                 .map_err(|error| End::Rejected(error.to_string()))?;
         }
         Ok(end)
@@ -227,32 +242,30 @@ impl Connection {
             self.counts.payload_bytes += payload.len() as u64;
             observe(Delivery { connection: index, is_text, payload, received_ns });
         }
-        if answer.is_empty() { Ok(()) } else { self.send(&answer) }
+        if !answer.is_empty() {
+            self.send(&answer);
+        }
+        Ok(())
     }
 
     /// Sends a Close frame, once.
-    pub(super) fn close(&mut self, code: u16) -> Result<(), End> {
-        if std::mem::replace(&mut self.close_sent, true) {
-            return Ok(());
+    pub(super) fn close(&mut self, code: u16) {
+        if !std::mem::replace(&mut self.close_sent, true) {
+            self.send(&client::mask_frame(Opcode::Close, &code.to_be_bytes(), PONG_KEY));
         }
-        self.send(&client::mask_frame(Opcode::Close, &code.to_be_bytes(), PONG_KEY))
     }
 
-    fn flush(&mut self) -> Result<(), End> {
-        while !self.unsent.is_empty() {
+    /// Sends what is not sent yet, as far as the socket takes it.
+    pub(super) fn flush(&mut self) {
+        while self.phase != Phase::Connecting && !self.unsent.is_empty() {
             match self.socket.write(&self.unsent) {
                 Ok(sent) => drop(self.unsent.drain(..sent)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // The server may have closed first; what it said still waits to be read.
-                Err(_) if self.phase != Phase::Connecting => {
-                    self.unsent.clear();
-                    break;
-                }
-                Err(error) => return Err(End::Failed(error.to_string())),
+                Err(_) => self.unsent.clear(),
             }
         }
-        Ok(())
     }
 }
 

@@ -8,9 +8,11 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
 use super::connection::{Connection, Delivery, Phase};
+use super::driver::Observer;
 use super::publish::Schedule;
-use super::{Change, End, Role, Swarm};
+use super::{Change, Driver, Due, End, Role, Swarm};
 use crate::clock;
+use crate::limits::UNSENT_BYTES_MAX;
 
 impl Swarm {
     /// Handles what is ready, waiting for it at most `timeout`; hands each message to `observe`.
@@ -18,8 +20,17 @@ impl Swarm {
     /// # Errors
     /// When epoll fails.
     pub fn poll(&mut self, timeout: Duration, observe: &mut dyn FnMut(Delivery<'_>)) -> Result<()> {
-        self.publish_due();
-        let wait = self.wait_at_most(timeout);
+        self.drive(timeout, &mut Observer(observe))
+    }
+
+    /// As [`Swarm::poll`], and sends what `driver` says, when it says.
+    ///
+    /// # Errors
+    /// When epoll fails.
+    pub fn drive(&mut self, timeout: Duration, driver: &mut dyn Driver) -> Result<()> {
+        let started_ns = clock::now_ns();
+        let sent = self.send_due(driver);
+        let wait = if self.busy { Duration::ZERO } else { self.wait_at_most(timeout, driver) };
         let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
         let mut events = std::mem::take(&mut self.events);
         events.clear();
@@ -28,17 +39,49 @@ impl Swarm {
             Err(error) => return Err(error.into()),
         }
         for event in &events {
-            self.publish_due();
             let (data, flags) = (event.data, event.flags);
             let data = data.u64();
             let (index, generation) = (data as u32 as usize, (data >> 32) as u32);
             if self.slots[index].generation == generation {
-                self.on_event(index, flags, observe);
+                self.on_event(index, flags, &mut |delivery| driver.take(delivery));
             }
+            self.send_due(driver);
+        }
+        if self.busy && events.is_empty() && !sent {
+            self.idle_ns += clock::now_ns() - started_ns;
         }
         self.events = events;
-        self.read_trickle(observe);
+        self.read_trickle(&mut |delivery| driver.take(delivery));
         Ok(())
+    }
+
+    /// Sends what is due; says whether anything was. What is due on one connection at once leaves
+    /// in one write.
+    fn send_due(&mut self, driver: &mut dyn Driver) -> bool {
+        self.publish_due();
+        let mut last = None;
+        while let Some(Due { at_ns, connection }) = driver.due() {
+            let now_ns = clock::now_ns();
+            if at_ns > now_ns {
+                break;
+            }
+            if self.unsent_bytes(connection) > UNSENT_BYTES_MAX {
+                self.act(connection, Connection::flush);
+                if self.unsent_bytes(connection) > UNSENT_BYTES_MAX {
+                    driver.held();
+                    break;
+                }
+            }
+            if let Some(last) = last.replace(connection).filter(|last| *last != connection) {
+                self.act(last, Connection::flush);
+            }
+            let Some((opcode, payload)) = driver.message(now_ns) else { break };
+            self.append(connection, opcode, payload);
+        }
+        if let Some(last) = last {
+            self.act(last, Connection::flush);
+        }
+        last.is_some()
     }
 
     /// Polls for this long.
@@ -147,10 +190,13 @@ impl Swarm {
         }
     }
 
-    fn wait_at_most(&self, timeout: Duration) -> Duration {
+    fn wait_at_most(&self, timeout: Duration, driver: &dyn Driver) -> Duration {
         let next_read = self.trickle.peek().map(|Reverse((due, ..))| *due);
         let next_publish = self.schedules.iter().map(Schedule::due_ns).min();
-        let due = [next_read, next_publish].into_iter().flatten().min();
+        // What is held back is sent when its socket takes more, which wakes us.
+        let held = |due: &Due| self.unsent_bytes(due.connection) > UNSENT_BYTES_MAX;
+        let next_due = driver.due().filter(|due| !held(due)).map(|due| due.at_ns);
+        let due = [next_read, next_publish, next_due].into_iter().flatten().min();
         let until_due = due.map(|due| Duration::from_nanos(due.saturating_sub(clock::now_ns())));
         until_due.map_or(timeout, |until_due| until_due.min(timeout))
     }

@@ -4,6 +4,7 @@
 
 mod connection;
 mod drive;
+mod driver;
 mod end;
 mod plan;
 mod publish;
@@ -16,7 +17,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
-use corecast_wire::client::mask_frame;
 use corecast_wire::frame::Opcode;
 use eyre::{Result, bail};
 use rustix::event::epoll;
@@ -24,9 +24,11 @@ use rustix::fd::OwnedFd;
 
 use crate::clock;
 use crate::limits::{EVENTS_MAX, HANDSHAKES_MAX, READ_BYTES_MAX};
+use crate::random::SplitMix64;
 use connection::Connection;
 pub use connection::{Counts, Delivery};
 use drive::interest;
+pub use driver::{Driver, Due};
 pub use end::End;
 pub use plan::{Plan, Role};
 pub use publish::Publishing;
@@ -58,7 +60,9 @@ pub struct Swarm {
     scratch: Box<[u8]>,
     opened: u64,
     live: usize,
-    noise: u64,
+    random: SplitMix64,
+    busy: bool,
+    idle_ns: u64,
 }
 
 #[derive(Default)]
@@ -97,7 +101,9 @@ impl Swarm {
             scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
             opened: 0,
             live: 0,
-            noise: clock::now_ns(),
+            random: SplitMix64::new(clock::now_ns()),
+            busy: false,
+            idle_ns: 0,
         })
     }
 
@@ -110,8 +116,9 @@ impl Swarm {
             0 => None,
             count => Some(self.sources[(self.opened % count) as usize]),
         };
-        let nonce = (u128::from(self.random()) << 64 | u128::from(self.random())).to_le_bytes();
-        let connection = Connection::begin(self.server, source, plan, nonce)?;
+        let random = &mut self.random;
+        let nonce = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
+        let connection = Connection::begin(self.server, source, plan, nonce.to_le_bytes())?;
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
@@ -192,8 +199,16 @@ impl Swarm {
 
     /// Sends one message, masked.
     pub fn send(&mut self, index: usize, opcode: Opcode, payload: &[u8]) {
-        let key = (self.random() as u32).to_le_bytes();
-        self.send_bytes(index, &mask_frame(opcode, payload, key));
+        self.append(index, opcode, payload);
+        self.act(index, Connection::flush);
+    }
+
+    /// Puts one message, masked, behind what a connection has still to send.
+    fn append(&mut self, index: usize, opcode: Opcode, payload: &[u8]) {
+        let key = (self.random.next_u64() as u32).to_le_bytes();
+        if let Some(connection) = &mut self.slots[index].connection {
+            connection.append(opcode, payload, key);
+        }
     }
 
     /// Sends bytes as they are, valid or not. Nothing happens when the connection has ended.
@@ -246,25 +261,31 @@ impl Swarm {
         self.free.push(index);
     }
 
-    fn act(&mut self, index: usize, act: impl FnOnce(&mut Connection) -> Result<(), End>) {
+    /// Bytes of a connection that its socket has not taken yet; 0 when it has ended.
+    pub fn unsent_bytes(&self, index: usize) -> usize {
+        self.slots[index].connection.as_ref().map_or(0, Connection::unsent_bytes)
+    }
+
+    /// Never waits for the kernel to wake this thread: asks again and again instead. What that
+    /// costs while nothing happens is not the load's: see [`Swarm::idle_ns`].
+    pub fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+    }
+
+    /// Time spent asking in vain since the swarm was made, in nanoseconds; 0 when not busy.
+    pub fn idle_ns(&self) -> u64 {
+        self.idle_ns
+    }
+
+    fn act(&mut self, index: usize, act: impl FnOnce(&mut Connection)) {
         if let Some(connection) = &mut self.slots[index].connection {
-            match act(connection) {
-                Ok(()) => self.update_interest(index),
-                Err(end) => self.finish(index, end),
-            }
+            act(connection);
+            self.update_interest(index);
         }
     }
 
     fn describe_end(&self, index: usize) -> String {
         self.end(index).map_or_else(|| "has not ended".to_owned(), End::to_string)
-    }
-
-    /// Not secret, only different each time: `SplitMix64`.
-    fn random(&mut self) -> u64 {
-        self.noise = self.noise.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.noise ^ self.noise >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
     }
 }
 

@@ -7,6 +7,10 @@ use std::time::Duration;
 pub struct Plan {
     /// The request's target, such as `/ws/quote.BTCUSDT`.
     pub target: String,
+    /// The Host header; the server's address when absent.
+    pub host: Option<String>,
+    /// Subprotocols to offer, of which the server may choose one.
+    pub protocols: Vec<String>,
     /// Further header fields of the request.
     pub headers: Vec<(String, String)>,
     /// What happens to the messages that arrive.
@@ -41,6 +45,8 @@ impl Plan {
     pub fn reader(target: impl Into<String>) -> Self {
         Self {
             target: target.into(),
+            host: None,
+            protocols: Vec::new(),
             headers: Vec::new(),
             role: Role::Reader,
             receive_buffer_bytes: None,
