@@ -10,6 +10,7 @@ pub mod micro;
 pub mod outcome;
 pub mod process;
 pub mod random;
+pub mod recording;
 pub mod report;
 pub mod schedule;
 pub mod stamp;

@@ -1,23 +1,11 @@
 //! The recorded ticks, read independently of the program: what a replay must deliver.
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use eyre::{Result, WrapErr, bail, eyre};
-use flate2::read::MultiGzDecoder;
-
-/// The six recordings, with the name that each has in its topics.
-const FILES: [(&str, &str, &str); 6] = [
-    ("spot", "spot_btcusdt.gz", "BTCUSDT"),
-    ("spot", "spot_ethusdt.gz", "ETHUSDT"),
-    ("usdm", "usdm_btcusdt.gz", "BTCUSDT"),
-    ("usdm", "usdm_ethusdt.gz", "ETHUSDT"),
-    ("cm", "cm_btcusd_perp.gz", "BTCUSD_PERP"),
-    ("cm", "cm_ethusd_perp.gz", "ETHUSD_PERP"),
-];
+use corecast_bench::recording::{FILES, Recording, find};
+use eyre::Result;
 
 /// Where the recordings are: `CORECAST_DATA`, or `../shared/data` beside the project. `None`, and
 /// a word on it, where there are none; in CI that is an error.
@@ -25,10 +13,8 @@ const FILES: [(&str, &str, &str); 6] = [
 /// # Errors
 /// When they are absent and `CI` is set.
 pub fn folder() -> Result<Option<PathBuf>> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let data = env::var_os("CORECAST_DATA").map_or(beside, PathBuf::from);
-    let folder = data.join("binance-2024-08-08");
-    if folder.is_dir() {
+    let (folder, exists) = find(None);
+    if exists {
         return Ok(Some(folder));
     }
     let absent = format!("no recorded ticks at {}; set CORECAST_DATA", folder.display());
@@ -37,7 +23,7 @@ pub fn folder() -> Result<Option<PathBuf>> {
 
 /// The files as arguments of `corecast replay`, each with its name.
 #[must_use]
-pub fn arguments(folder: &std::path::Path) -> Vec<String> {
+pub fn arguments(folder: &Path) -> Vec<String> {
     let argument =
         |(name, file, _): &(&str, &str, &str)| format!("{name}={}", folder.join(file).display());
     FILES.iter().map(argument).collect()
@@ -47,32 +33,12 @@ pub fn arguments(folder: &std::path::Path) -> Vec<String> {
 ///
 /// # Errors
 /// When a file cannot be read, or a line is not `TIME JSON`.
-pub fn messages(folder: &std::path::Path) -> Result<BTreeMap<String, Vec<Box<[u8]>>>> {
+pub fn messages(folder: &Path) -> Result<BTreeMap<String, Vec<Box<[u8]>>>> {
+    let recording = Recording::read(folder, Duration::MAX)?;
     let mut topics: BTreeMap<String, Vec<Box<[u8]>>> = BTreeMap::new();
-    for (name, file, symbol) in FILES {
-        let path = folder.join(file);
-        let opened = File::open(&path).wrap_err_with(|| path.display().to_string())?;
-        for line in BufReader::new(MultiGzDecoder::new(opened)).split(b'\n') {
-            let line = line?;
-            let at = line.iter().position(|&byte| byte == b' ');
-            let json = &line[at.ok_or_else(|| eyre!("{file}: a line without a blank"))? + 1..];
-            let kind = kind_of(json).wrap_err_with(|| file.to_owned())?;
-            topics.entry(format!("{kind}.{name}.{symbol}")).or_default().push(json.into());
-        }
+    for entry in &recording.entries {
+        let (name, _) = &recording.topics[entry.topic];
+        topics.entry(name.clone()).or_default().push(recording.data(entry).into());
     }
     Ok(topics)
-}
-
-/// `quote`, `trade` or `book`. A whole book comes without a stream's name.
-fn kind_of(json: &[u8]) -> Result<&'static str> {
-    let head = String::from_utf8_lossy(&json[..json.len().min(64)]);
-    if !head.starts_with(r#"{"stream":""#) {
-        return Ok("book");
-    }
-    for (mark, kind) in [("@bookTicker\"", "quote"), ("@trade\"", "trade"), ("@depth@", "book")] {
-        if head.contains(mark) {
-            return Ok(kind);
-        }
-    }
-    bail!("an unknown stream: {head}")
 }
