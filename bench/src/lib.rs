@@ -16,3 +16,4 @@ pub mod schedule;
 pub mod stamp;
 pub mod swarm;
 pub mod target;
+pub mod workload;

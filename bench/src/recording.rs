@@ -101,6 +101,23 @@ impl Recording {
         &self.bytes[entry.first..entry.end]
     }
 
+    /// A recording of these messages, for tests: time, topic, data.
+    #[cfg(test)]
+    pub(crate) fn of(messages: &[(u64, &str, &str)]) -> Self {
+        let mut this = Self::default();
+        for (at_ns, name, data) in messages {
+            let known = this.topics.iter().position(|(topic, _)| topic == name);
+            let topic = known.unwrap_or_else(|| {
+                this.topics.push(((*name).to_owned(), Kind::Trade));
+                this.topics.len() - 1
+            });
+            let first = this.bytes.len();
+            this.bytes.extend_from_slice(data.as_bytes());
+            this.entries.push(Entry { at_ns: *at_ns, topic, first, end: this.bytes.len() });
+        }
+        this
+    }
+
     fn push(&mut self, at_ns: u64, market: &str, symbol: &str, json: &[u8]) -> Result<()> {
         let (kind, word) = kind_of(json)?;
         let is_named = |name: &str| name.split('.').eq([word, market, symbol]);
