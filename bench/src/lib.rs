@@ -13,6 +13,7 @@ pub mod random;
 pub mod recording;
 pub mod report;
 pub mod schedule;
+pub mod servers;
 pub mod stamp;
 pub mod swarm;
 pub mod target;

@@ -1,0 +1,74 @@
+//! What all commands ask about the server and the CPUs.
+
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+
+use clap::Args;
+use eyre::{Result, WrapErr};
+
+use crate::process::{Launch, Process, corecast_program, pin_this_thread, set_timer_slack};
+
+/// Which server to measure, and where it runs.
+#[derive(Debug, Clone, Args)]
+pub struct ServerOptions {
+    /// The program to measure: CORECAST_BIN, or `corecast` beside this one, when not given
+    #[arg(long, value_name = "PATH")]
+    pub program: Option<PathBuf>,
+    /// CPU that the server has to itself
+    #[arg(long, value_name = "CPU", default_value_t = 0)]
+    pub server_cpu: usize,
+    /// CPU that the load client runs on
+    #[arg(long, value_name = "CPU", default_value_t = 1)]
+    pub client_cpu: usize,
+    /// Further argument for `corecast serve` (may be given several times)
+    #[arg(long = "server-arg", value_name = "ARG", allow_hyphen_values = true)]
+    pub server_args: Vec<String>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Default for ServerOptions {
+    /// What the command line says by default.
+    fn default() -> Self {
+        let (server_cpu, client_cpu) = (0, 1);
+        Self { program: None, server_cpu, client_cpu, server_args: Vec::new(), json: false }
+    }
+}
+
+impl ServerOptions {
+    /// Starts `corecast serve` with one shard on the server's CPU.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Result<Process> {
+        let program = match &self.program {
+            Some(program) => program.clone(),
+            None => corecast_program()?,
+        };
+        let cpu = self.server_cpu.to_string();
+        Launch::new(program)
+            .args(["serve", "--listen", "127.0.0.1:0", "--shards", "1", "--cpus", &cpu])
+            .args(arguments)
+            .args(&self.server_args)
+            .cpus([self.server_cpu])
+            .start()
+    }
+
+    /// Moves this process to its own CPU, and raises its limit of open files.
+    pub(crate) fn prepare_client(&self) -> Result<()> {
+        raise_nofile();
+        let cpus = std::thread::available_parallelism()?.get();
+        if self.client_cpu == self.server_cpu || cpus < 2 {
+            eprintln!("server and client share CPU {}: the figures mix both", self.server_cpu);
+        }
+        // With the kernel's 50 µs each message would leave that late, and the server be blamed.
+        set_timer_slack(NonZeroU64::MIN)?;
+        pin_this_thread(&[self.client_cpu]).wrap_err("cannot pin the load client (--client-cpu)")
+    }
+}
+
+/// Raises the soft limit of open files to the hard one, for this process and its children.
+pub fn raise_nofile() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Cannot fail: the hard limit stays as it is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
