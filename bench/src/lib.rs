@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod command;
 pub mod limits;
+pub mod load;
 pub mod measure;
 pub mod micro;
 pub mod outcome;

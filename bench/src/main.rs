@@ -5,10 +5,15 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use corecast_bench::command::{churn, cost, feed, idle, micro};
+use corecast_bench::command::{
+    churn, connect, cost, echo, feed, idle, load, micro, stalled, storm,
+};
 
 #[derive(Debug, Parser)]
-#[command(version, about = "Measures a corecast server from outside, over loopback")]
+#[command(
+    version,
+    about = "Measures WebSocket servers from outside: corecast, its peers, and others"
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -16,11 +21,21 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Latency and cost of a fan-out on any server, in an open or closed loop
+    Load(load::Options),
+    /// Round trips: latency, and how many a second
+    Echo(echo::Options),
+    /// Opening handshakes: latency, CPU, and how many a second
+    Connect(connect::Options),
+    /// What stalled readers cost the healthy ones
+    Stalled(stalled::Options),
+    /// All clients drop and return: when has each got a message again
+    Storm(storm::Options),
     /// CPU per delivery and latency of a fan-out, backends in turn
     Cost(cost::Options),
     /// CPU of a conflated variant beside a raw topic at the same rate
     Feed(feed::Options),
-    /// User memory of an idle connection
+    /// User memory and CPU of idle connections
     Idle(idle::Options),
     /// Files and memory after many connections have come and gone
     Churn(churn::Options),
@@ -30,6 +45,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Load(options) => load::run(&options),
+        Command::Echo(options) => echo::run(&options),
+        Command::Connect(options) => connect::run(&options),
+        Command::Stalled(options) => stalled::run(&options),
+        Command::Storm(options) => storm::run(&options),
         Command::Cost(options) => cost::run(&options),
         Command::Feed(options) => feed::run(&options),
         Command::Idle(options) => idle::run(&options),

@@ -99,8 +99,8 @@ pub struct Client {
     pub bottleneck: bool,
 }
 
-/// A client that sends 1 % of its messages later than this has fallen behind its schedule.
-pub const CLIENT_LATE_NS_MAX: u64 = 50_000_000;
+/// A client is never behind its schedule while 99 % of its messages leave within this.
+pub const CLIENT_LATE_NS_MAX: u64 = 1_000_000;
 
 /// Points of a curve: five in each halving of what is left to 100 %.
 pub const CURVE_POINTS_MAX: usize = 101;
@@ -164,10 +164,13 @@ impl Cost {
 
 impl Client {
     /// A client that used `cpu_share` of one CPU and sent as late as `late` says, in nanoseconds.
+    /// It fell behind its schedule when that is above [`CLIENT_LATE_NS_MAX`] and a tenth of the
+    /// latency, each at 99 %.
     #[must_use]
-    pub fn new(cpu_share: f64, late: &Histogram<u64>) -> Self {
+    pub fn new(cpu_share: f64, late: &Histogram<u64>, latency: &Latency) -> Self {
         let late_ns_p99 = if late.is_empty() { 0 } else { late.value_at_quantile(0.99) };
-        let bottleneck = cpu_share >= CLIENT_BUSY_SHARE || late_ns_p99 > CLIENT_LATE_NS_MAX;
+        let behind = late_ns_p99 > CLIENT_LATE_NS_MAX.max(latency.ns_p99 / 10);
+        let bottleneck = cpu_share >= CLIENT_BUSY_SHARE || behind;
         Self { cpu_share, late_ns_p99, late_ns_max: late.max(), bottleneck }
     }
 }
@@ -224,7 +227,7 @@ mod tests {
             server: "corecast".into(),
             latency: Latency::from_histogram(&late),
             cost: Some(Cost { cpu_ns: 7, cpu_ns_per_delivery: 0.1, ..Cost::default() }),
-            client: Client::new(0.3, &late),
+            client: Client::new(0.3, &late, &Latency::default()),
             extra: BTreeMap::from([("data_age_ns_p99".to_owned(), 3.5)]),
             ..Outcome::default()
         };
@@ -242,9 +245,11 @@ mod tests {
 
     #[test]
     fn a_client_without_cpu_or_behind_its_schedule_is_the_bottleneck() {
-        let punctual = histogram().unwrap();
-        assert!(!Client::new(0.5, &punctual).bottleneck);
-        assert!(Client::new(0.96, &punctual).bottleneck);
-        assert!(Client::new(0.5, &thousand()).bottleneck);
+        let (punctual, latency) = (histogram().unwrap(), Latency::default());
+        assert!(!Client::new(0.5, &punctual, &latency).bottleneck);
+        assert!(Client::new(0.96, &punctual, &latency).bottleneck);
+        assert!(Client::new(0.5, &thousand(), &latency).bottleneck);
+        let slow = Latency { ns_p99: 20_000_000_000, ..latency };
+        assert!(!Client::new(0.5, &thousand(), &slow).bottleneck);
     }
 }

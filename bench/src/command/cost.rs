@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use clap::Args;
 use eyre::{Result, eyre};
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::{ServerOptions, Timing, show, stop};
-use crate::clock;
-use crate::measure::{CLIENT_BUSY_SHARE, OwnLoad, median, table};
-use crate::stamp::{STAMP_BYTES, Stamp};
-use crate::swarm::{Delivery, Plan, Publishing, Swarm};
+use super::{ServerOptions, Timing, show};
+use crate::load::{self, Shape, Slow};
+use crate::measure::{median, table};
+use crate::outcome::{Cost, Outcome};
+use crate::schedule::{Pace, Schedule};
+use crate::servers::Server;
+use crate::stamp::STAMP_BYTES;
+use crate::target::Target;
 
 /// `corecast-bench cost`.
 #[derive(Debug, Clone, Args)]
@@ -47,16 +49,7 @@ pub struct Row {
 #[derive(Debug, Clone, Serialize)]
 pub struct Round {
     backend: String,
-    sent: u64,
-    delivered: u64,
-    missing: u64,
-    misordered: u64,
-    cpu_ns_per_delivery: f64,
-    server_cpu_share: f64,
-    client_cpu_share: f64,
-    latency_ns_p50: u64,
-    latency_ns_p99: u64,
-    latency_ns_max: u64,
+    outcome: Outcome,
 }
 
 /// All rounds of one row.
@@ -126,88 +119,40 @@ pub fn run(options: &Options) -> Result<()> {
     show(options.server.json, &reports, |reports| {
         reports.iter().map(|report| describe(report, &options.backends)).collect()
     })?;
-    let lost = reports.iter().flat_map(|report| &report.rounds);
-    match lost.map(|round| round.missing + round.misordered).sum() {
+    let rounds = reports.iter().flat_map(|report| &report.rounds);
+    match rounds.map(Round::lost).sum() {
         0 => Ok(()),
-        lost => Err(eyre!("{lost} deliveries are missing or out of order")),
+        lost => Err(eyre!("{lost} deliveries are missing, doubled or out of order")),
     }
 }
 
 fn measure(options: &Options, row: Row, backend: &str) -> Result<Round> {
-    let server = options.server.start(&["--backend", backend])?;
-    let mut swarm = Swarm::new(server.address())?;
-    let plan = Plan::reader(TARGET);
-    let open_within = Duration::from_secs(30);
-    let mut nothing = |_: Delivery<'_>| {};
-    let publisher = swarm.open_all(&plan, 1, open_within, &mut nothing)?.start;
-    swarm.open_all(&plan, row.subscribers, open_within, &mut nothing)?;
-
-    publish(&mut swarm, row, publisher, options.timing.warm_up)?;
-    let before = server.usage()?;
-    let load = OwnLoad::start();
-    let observed = publish(&mut swarm, row, publisher, options.timing.seconds)?;
-    let (client_cpu_share, wall) = (load.share(), load.elapsed());
-    let cpu = server.usage()?.cpu.saturating_sub(before.cpu);
-
-    drop(swarm);
-    stop(server)?;
-    let expected = observed.sent * row.subscribers as u64;
-    Ok(Round {
-        backend: backend.to_owned(),
-        sent: observed.sent,
-        delivered: observed.delivered,
-        missing: expected.saturating_sub(observed.delivered),
-        misordered: observed.misordered,
-        cpu_ns_per_delivery: cpu.as_nanos() as f64 / observed.delivered.max(1) as f64,
-        server_cpu_share: cpu.as_secs_f64() / wall.as_secs_f64(),
-        client_cpu_share,
-        latency_ns_p50: observed.latency.value_at_quantile(0.50),
-        latency_ns_p99: observed.latency.value_at_quantile(0.99),
-        latency_ns_max: observed.latency.max(),
-    })
+    let server: Server = format!("corecast:{backend}").parse()?;
+    let site = server.start(&options.server)?;
+    let shape = Shape {
+        target: Target::plain(TARGET),
+        subscribers: row.subscribers,
+        publishers: 1,
+        payload_bytes: row.payload_bytes,
+        pace: Pace::Open(Schedule::Constant { rate: row.rate }),
+        slow: Slow::default(),
+        warm_up: Duration::from_secs_f64(options.timing.warm_up),
+        measured: Duration::from_secs_f64(options.timing.seconds),
+        seed: 0,
+        busy: false,
+    };
+    let outcome = load::run(&site, &shape)?;
+    site.stop()?;
+    Ok(Round { backend: backend.to_owned(), outcome })
 }
 
-/// What the subscribers saw of one publication run.
-struct Observed {
-    sent: u64,
-    delivered: u64,
-    misordered: u64,
-    latency: Histogram<u64>,
-}
-
-/// Publishes at the row's rate for `seconds`, and waits until all of it has arrived.
-fn publish(swarm: &mut Swarm, row: Row, publisher: usize, seconds: f64) -> Result<Observed> {
-    let count = (row.rate * seconds).ceil().max(1.0) as u64;
-    let latency = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 3)?;
-    let mut observed = Observed { sent: count, delivered: 0, misordered: 0, latency };
-    let mut next = vec![0; publisher + 1 + row.subscribers];
-    let Row { payload_bytes, rate, subscribers } = row;
-    swarm.publish(Publishing { connection: publisher, rate, payload_bytes, count });
-    let expected = count * subscribers as u64;
-    let mut quiet_since = clock::now_ns();
-    while observed.delivered < expected {
-        let before = observed.delivered;
-        swarm.poll(Duration::from_millis(20), &mut |delivery| {
-            observed.take(delivery, &mut next);
-        })?;
-        let now = clock::now_ns();
-        if swarm.is_publishing() || observed.delivered > before {
-            quiet_since = now;
-        } else if now - quiet_since > QUIET_NS_MAX {
-            break;
-        }
+impl Round {
+    fn lost(&self) -> u64 {
+        self.outcome.missing + self.outcome.duplicated + self.outcome.reordered
     }
-    Ok(observed)
-}
 
-impl Observed {
-    fn take(&mut self, delivery: Delivery<'_>, next: &mut [u64]) {
-        let Some(stamp) = Stamp::read(delivery.payload) else { return };
-        self.delivered += 1;
-        let next = &mut next[delivery.connection];
-        self.misordered += u64::from(stamp.sequence != *next);
-        *next = stamp.sequence + 1;
-        self.latency.saturating_record(delivery.received_ns.saturating_sub(stamp.due_ns));
+    fn cost(&self) -> Cost {
+        self.outcome.cost.unwrap_or_default()
     }
 }
 
@@ -215,7 +160,7 @@ fn compare(backends: &[String], rounds: &[Round]) -> Vec<Ratio> {
     let Some((to, others)) = backends.split_last() else { return Vec::new() };
     let costs = |backend: &str| {
         let rounds = rounds.iter().filter(|round| round.backend == backend);
-        Vec::from_iter(rounds.map(|round| round.cpu_ns_per_delivery))
+        Vec::from_iter(rounds.map(|round| round.cost().cpu_ns_per_delivery))
     };
     let base = costs(to);
     let ratio = |backend: &String| {
@@ -250,36 +195,32 @@ fn describe(report: &RowReport, backends: &[String]) -> String {
             "CPU per delivery, {backend} / {to}: {median:.3} (rounds {least:.3} to {greatest:.3})\n"
         );
     }
-    if report.rounds.iter().any(|round| round.client_cpu_share >= CLIENT_BUSY_SHARE) {
-        text += "The load client was the bottleneck in some rounds (CPU of 95 % and more): \
+    if report.rounds.iter().any(|round| round.outcome.client.bottleneck) {
+        text += "The load client was the bottleneck in some rounds: \
                  their latencies are its own.\n";
     }
     text
 }
 
 const HEADINGS: [&str; 8] =
-    ["", "µs/delivery", "p50 µs", "p99 µs", "max µs", "missing", "server CPU", "client CPU"];
+    ["", "µs/delivery", "p50 µs", "p99 µs", "max µs", "lost", "server CPU", "client CPU"];
 
 fn describe_round(name: &str, rounds: &[&Round]) -> Vec<String> {
     let middle =
         |value: fn(&Round) -> f64| median(&Vec::from_iter(rounds.iter().map(|round| value(round))));
     vec![
         name.to_owned(),
-        format!("{:.2}", middle(|round| round.cpu_ns_per_delivery) / 1e3),
-        format!("{:.0}", middle(|round| round.latency_ns_p50 as f64) / 1e3),
-        format!("{:.0}", middle(|round| round.latency_ns_p99 as f64) / 1e3),
-        format!("{:.0}", middle(|round| round.latency_ns_max as f64) / 1e3),
-        rounds.iter().map(|round| round.missing + round.misordered).sum::<u64>().to_string(),
-        format!("{:.0} %", middle(|round| round.server_cpu_share) * 100.0),
-        format!("{:.0} %", middle(|round| round.client_cpu_share) * 100.0),
+        format!("{:.2}", middle(|round| round.cost().cpu_ns_per_delivery) / 1e3),
+        format!("{:.0}", middle(|round| round.outcome.latency.ns_p50 as f64) / 1e3),
+        format!("{:.0}", middle(|round| round.outcome.latency.ns_p99 as f64) / 1e3),
+        format!("{:.0}", middle(|round| round.outcome.latency.ns_max as f64) / 1e3),
+        rounds.iter().map(|round| round.lost()).sum::<u64>().to_string(),
+        format!("{:.0} %", middle(|round| round.cost().cpu_share) * 100.0),
+        format!("{:.0} %", middle(|round| round.outcome.client.cpu_share) * 100.0),
     ]
 }
 
 const TARGET: &str = "/ws/bench";
-/// What is later counts as this late.
-const LATENCY_NS_MAX: u64 = 60_000_000_000;
-/// Without a delivery for this long after the last publication, what is missing will not come.
-const QUIET_NS_MAX: u64 = 2_000_000_000;
 
 #[cfg(test)]
 mod tests {

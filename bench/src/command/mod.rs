@@ -1,10 +1,17 @@
 //! The commands of `corecast-bench`.
 
+mod aim;
 pub mod churn;
+pub mod connect;
 pub mod cost;
+pub mod echo;
 pub mod feed;
 pub mod idle;
+pub mod load;
 pub mod micro;
+pub mod stalled;
+pub mod storm;
+mod tell;
 
 use clap::Args;
 use eyre::Result;

@@ -127,6 +127,7 @@ impl Swarm {
         let connection = self.slots[index].connection.as_ref();
         let phase = connection.map_or(before, |connection| connection.phase);
         if before < Phase::Open && phase >= Phase::Open {
+            self.slots[index].opened_ns = Some(clock::now_ns());
             self.changes.push(Change::Opened(index));
             self.schedule_trickle(index);
         }

@@ -72,6 +72,7 @@ struct Slot {
     connection: Option<Connection>,
     counts: Counts,
     end: Option<End>,
+    opened_ns: Option<u64>,
     interest: u32,
 }
 
@@ -130,7 +131,9 @@ impl Swarm {
         epoll::add(&self.epoll, &connection.socket, data, interest)?;
         let interest = interest.bits();
         let counts = Counts::default();
-        *slot = Slot { generation, connection: Some(connection), counts, end: None, interest };
+        let connection = Some(connection);
+        let (end, opened_ns) = (None, None);
+        *slot = Slot { generation, connection, counts, end, opened_ns, interest };
         self.opened += 1;
         self.live += 1;
         Ok(index)
@@ -190,6 +193,12 @@ impl Swarm {
     pub fn counts(&self, index: usize) -> Counts {
         let slot = &self.slots[index];
         slot.connection.as_ref().map_or(slot.counts, |connection| connection.counts)
+    }
+
+    /// When a connection's handshake succeeded, if it has, in nanoseconds of
+    /// [`crate::clock::now_ns`].
+    pub fn opened_ns(&self, index: usize) -> Option<u64> {
+        self.slots[index].opened_ns
     }
 
     /// How a connection ended, if it has.

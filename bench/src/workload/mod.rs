@@ -1,6 +1,11 @@
 //! What is measured besides plain fan-out, a file for each workload.
 
 pub mod clients;
+pub mod connect;
+pub mod echo;
 pub mod gateway;
+pub mod idle;
 pub mod play;
 pub mod replay;
+pub mod stalled;
+pub mod storm;
