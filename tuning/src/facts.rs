@@ -1,13 +1,12 @@
-//! What the machine is like, read once and not judged.
+//! What a start needs to know of the machine, read once and not judged.
 
-use crate::limits::{KERNEL_RINGS_NOT_LOCKED, PROC_FILE_BYTES_MAX};
+use crate::limits::KERNEL_RINGS_NOT_LOCKED;
 use crate::ring::{self, IoUring};
-use crate::{cpu, nofile};
+use crate::root::Root;
+use crate::{cores, nofile};
 use rustix::process::{Resource, Rlimit, getrlimit};
 use serde::Serialize;
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 
 /// What the machine and the surroundings of this process are like.
 ///
@@ -25,19 +24,10 @@ pub struct Facts {
     pub memlock_exempt: bool,
     /// `RLIMIT_NOFILE`, in open files.
     pub nofile: Limit,
-    /// `net.core.somaxconn`: the longest accept backlog, in connections.
-    pub somaxconn: Option<u64>,
-    /// Distinct frequency governors of the usable cores; empty where there are none (most virtual
-    /// machines).
-    pub governors: Vec<String>,
-    /// Cores online in the machine.
-    pub cores_online: Option<usize>,
+    /// `RLIMIT_NPROC`: threads of this user.
+    pub threads: Limit,
     /// Numbers of the cores this process may run on, ascending.
     pub affinity: Vec<usize>,
-    /// `net.ipv4.tcp_rmem`: least, initial and largest receive buffer of a socket, in bytes.
-    pub tcp_rmem: Option<[u64; 3]>,
-    /// `net.ipv4.tcp_wmem`: least, initial and largest send buffer of a socket, in bytes.
-    pub tcp_wmem: Option<[u64; 3]>,
 }
 
 impl Facts {
@@ -46,21 +36,16 @@ impl Facts {
     #[must_use]
     pub fn read() -> Self {
         let kernel = Kernel::read();
-        let affinity = cpu::affinity();
-        let status = read_trimmed("/proc/self/status").unwrap_or_default();
+        let root = Root::machine();
+        let status = root.text("/proc/self/status").unwrap_or_default();
         Self {
-            io_uring: ring::probe(&kernel, &status),
+            io_uring: ring::probe(&root, &kernel, &status),
             kernel,
             memlock: getrlimit(Resource::Memlock).into(),
             memlock_exempt: has_ipc_lock(&status),
             nofile: nofile::limit(),
-            somaxconn: read_trimmed("/proc/sys/net/core/somaxconn")
-                .and_then(|text| text.parse().ok()),
-            governors: cpu::governors(&affinity),
-            cores_online: cpu::online(),
-            affinity,
-            tcp_rmem: read_trimmed("/proc/sys/net/ipv4/tcp_rmem").and_then(|t| triple(&t)),
-            tcp_wmem: read_trimmed("/proc/sys/net/ipv4/tcp_wmem").and_then(|t| triple(&t)),
+            threads: getrlimit(Resource::Nproc).into(),
+            affinity: cores::affinity(),
         }
     }
 }
@@ -149,23 +134,11 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// The text of a small file of the kernel, without the line end; `None` where it cannot be read.
-pub(crate) fn read_trimmed(path: &str) -> Option<String> {
-    let mut text = String::new();
-    File::open(path).ok()?.take(PROC_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
-    Some(text.trim().to_owned())
-}
-
 /// Whether the effective capabilities in `/proc/self/status` hold `CAP_IPC_LOCK`, bit 14.
 fn has_ipc_lock(status: &str) -> bool {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
     bits.is_some_and(|bits| bits & (1 << 14) != 0)
-}
-
-fn triple(text: &str) -> Option<[u64; 3]> {
-    let numbers: Vec<u64> = text.split_whitespace().map_while(|n| n.parse().ok()).collect();
-    numbers.try_into().ok()
 }
 
 #[cfg(test)]
@@ -219,14 +192,6 @@ mod tests {
         ] {
             assert_eq!(Bytes(bytes).to_string(), text);
         }
-    }
-
-    #[test]
-    fn triples_need_three_numbers() {
-        assert_eq!(triple("4096\t16384\t4194304"), Some([4096, 16384, 4_194_304]));
-        assert_eq!(triple("4096 16384"), None);
-        assert_eq!(triple("1 2 3 4"), None);
-        assert_eq!(triple("a b c"), None);
     }
 
     #[test]

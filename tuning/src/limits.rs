@@ -38,6 +38,45 @@ pub const SOMAXCONN_ADVISED: u64 = 4_096;
 /// Below this largest send buffer, in bytes, one large message cannot leave in one write.
 pub const TCP_BUFFER_BYTES_MAX_ADVISED: u64 = 1024 * 1024;
 
+/// Packets that a core's input queue holds at least: the kernel's default. Where packets were
+/// dropped nevertheless, [`NETDEV_BACKLOG_ADVISED`] is said.
+pub const NETDEV_BACKLOG_MIN: u64 = 1_000;
+
+/// Packets that a core's input queue is to hold where it has dropped some: a burst for all sockets.
+pub const NETDEV_BACKLOG_ADVISED: u64 = 16_384;
+
+/// Below this largest `SO_SNDBUF`, in bytes, the kernel cuts what the engine asks for.
+pub const WMEM_MAX_BYTES_MIN: u64 = 128 * 1024;
+
+/// Memory of all TCP sockets, in bytes, before the kernel saves: a thousand sockets with all of
+/// their 256 KiB (`SO_SNDBUF`, doubled) full.
+pub const TCP_MEMORY_BYTES_MIN: u64 = 256 * 1024 * 1024;
+
+/// Ports for outgoing connections: as many as the kernel has by default (32,768 to 60,999).
+pub const TCP_PORTS_MIN: u64 = 28_232;
+
+/// Open files of the whole machine: four servers with [`NOFILE_ADVISED`] each.
+pub const FILE_MAX_MIN: u64 = 4 * NOFILE_ADVISED;
+
+/// The ceiling of the limits of open files: the kernel's default.
+pub const NR_OPEN_MIN: u64 = 1_048_576;
+
+/// Threads of the whole machine.
+pub const THREADS_MIN: u64 = 4_096;
+
+/// Threads that a program needs beside its shards: the control runtime, kernel workers.
+pub const THREADS_PROGRAM: u64 = 64;
+
+/// Memory, in bytes, below which a limit is too narrow: what may be pending between shards
+/// (64 MiB), ten thousand idle connections with their kernel part, and the program itself.
+pub const MEMORY_BYTES_MIN: u64 = 256 * 1024 * 1024;
+
+/// CPUs of a machine at most: the kernel's own `CONFIG_NR_CPUS` does not go beyond.
+pub(crate) const CPUS_MAX: usize = 8_192;
+
+/// Entries read from a directory of `/proc` or `/sys` at most.
+pub(crate) const DIRECTORY_ENTRIES_MAX: usize = 65_536;
+
 /// The most bytes read from a file of `/proc` or `/sys`.
 pub(crate) const PROC_FILE_BYTES_MAX: u64 = 64 * 1024;
 

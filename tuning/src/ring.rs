@@ -1,7 +1,8 @@
 //! Is there an `io_uring` to be had, and if not, who refuses it? Asked by creating one.
 
-use crate::facts::{Kernel, read_trimmed};
-use io_uring::{Probe, opcode};
+use crate::facts::Kernel;
+use crate::root::Root;
+use io_uring::{Builder, Probe, opcode};
 use rustix::io::Errno;
 use serde::Serialize;
 use std::io;
@@ -72,16 +73,52 @@ pub const REQUIRED_OPERATIONS: &[(&str, u8)] = &[
 
 /// Creates a small ring, asks it for its operations, and drops it.
 /// `status` is the text of `/proc/self/status`.
-pub(crate) fn probe(kernel: &Kernel, status: &str) -> IoUring {
+pub(crate) fn probe(root: &Root, kernel: &Kernel, status: &str) -> IoUring {
     match create_and_list() {
         Ok(missing) => IoUring::Works { missing },
         Err(error) => explain(
             &error,
             kernel,
-            read_trimmed("/proc/sys/kernel/io_uring_disabled").and_then(|text| text.parse().ok()),
+            root.number("/proc/sys/kernel/io_uring_disabled")
+                .and_then(|value| u32::try_from(value).ok()),
             seccomp_filters(status),
         ),
     }
+}
+
+/// An ability of `io_uring` that came after the oldest kernel that serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RingOption {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether this kernel has it, by trying.
+    pub present: bool,
+    /// Whether the flush ring uses it where it is there.
+    pub used: bool,
+}
+
+/// Tries each newer ability; empty where there is no ring at all.
+pub(crate) fn ring_options() -> Vec<RingOption> {
+    type Setup = fn(&mut Builder) -> &mut Builder;
+    let setups: [(&str, bool, Setup); 4] = [
+        ("SUBMIT_ALL", true, Builder::setup_submit_all),
+        ("SINGLE_ISSUER", true, Builder::setup_single_issuer),
+        ("DEFER_TASKRUN", true, |builder| builder.setup_single_issuer().setup_defer_taskrun()),
+        ("COOP_TASKRUN", false, Builder::setup_coop_taskrun),
+    ];
+    let operations = [("SEND_ZC", opcode::SendZc::CODE), ("SENDMSG_ZC", opcode::SendMsgZc::CODE)];
+    let Ok(ring) = io_uring::IoUring::new(8) else { return Vec::new() };
+    let mut known = Probe::new();
+    let probed = ring.submitter().register_probe(&mut known).is_ok();
+    let setups = setups.into_iter().map(|(name, used, set)| {
+        let present = set(&mut io_uring::IoUring::builder()).build(8).is_ok();
+        RingOption { name, present, used }
+    });
+    let operations = operations.into_iter().map(|(name, code)| {
+        let present = probed && known.is_supported(code);
+        RingOption { name, present, used: false }
+    });
+    setups.chain(operations).collect()
 }
 
 fn create_and_list() -> io::Result<Vec<&'static str>> {
@@ -154,6 +191,15 @@ mod tests {
             panic!("EINVAL is none of the explained errors");
         };
         assert!(error.contains("Invalid argument"), "{error}");
+    }
+
+    #[test]
+    fn options_are_tried_where_there_is_a_ring() {
+        let options = ring_options();
+        assert_eq!(options.is_empty(), create_and_list().is_err());
+        let present = |name| options.iter().any(|option| option.name == name && option.present);
+        // The kernel refuses DEFER_TASKRUN without SINGLE_ISSUER.
+        assert!(present("SINGLE_ISSUER") || !present("DEFER_TASKRUN"), "{options:?}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What makes a start impossible, asked before glommio is touched: it panics or ends the process
 //! where something is missing.
 
+use crate::checks::{IO_URING, KERNEL, MEMLOCK, NOFILE};
 use crate::facts::{Bytes, Facts};
 use crate::finding::Finding;
 use crate::limits::{
@@ -28,12 +29,12 @@ fn kernel(facts: &Facts) -> Option<Finding> {
     }
     let (major, minor) = KERNEL_MIN;
     let what_to_do = format!("Upgrade to Linux {major}.{minor} or later");
-    Some(Finding::problem("kernel", &facts.kernel.release, what_to_do))
+    Some(KERNEL.problem(facts.kernel.release.as_str(), what_to_do))
 }
 
 /// The finding of a ring that cannot be had or lacks operations.
 pub(crate) fn io_uring(facts: &Facts) -> Option<Finding> {
-    let problem = |value: &str, what: &str| Some(Finding::problem("io_uring", value, what));
+    let problem = |value: &str, what: &str| Some(IO_URING.problem(value, what));
     match &facts.io_uring {
         IoUring::Works { missing } if missing.is_empty() => None,
         IoUring::Works { missing } => problem(
@@ -95,7 +96,7 @@ fn memlock(facts: &Facts, shards: usize) -> Option<Finding> {
         )
     };
     let value = format!("soft limit {}", Bytes(facts.memlock.soft));
-    Some(Finding::problem("memlock", value, what_to_do))
+    Some(MEMLOCK.problem(value, what_to_do))
 }
 
 /// The soft memlock limit, in bytes, with which `shards` shards are sure to start here. Where rings
@@ -121,7 +122,7 @@ fn nofile(facts: &Facts, shards: usize) -> Option<Finding> {
         None => "unlimited".to_owned(),
     };
     let what_to_do = format!("Run `ulimit -n 65536`: the shards alone need {needed}");
-    Some(Finding::problem("nofile", value, what_to_do))
+    Some(NOFILE.problem(value, what_to_do))
 }
 
 #[cfg(test)]
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
     use crate::facts::{Kernel, Limit};
     use crate::finding::Level;
-    use crate::review::tests::good_machine;
+    use crate::review::tests::good_facts;
 
     fn one(facts: &Facts, shards: usize) -> Finding {
         let mut found = start_problems(facts, shards);
@@ -142,12 +143,12 @@ mod tests {
 
     #[test]
     fn a_good_machine_starts() {
-        assert_eq!(start_problems(&good_machine(), 64), vec![]);
+        assert_eq!(start_problems(&good_facts(), 64), vec![]);
     }
 
     #[test]
     fn an_old_kernel_is_named() {
-        let facts = Facts { kernel: Kernel::parse("5.4.0-old"), ..good_machine() };
+        let facts = Facts { kernel: Kernel::parse("5.4.0-old"), ..good_facts() };
         let finding = one(&facts, 1);
         assert_eq!((finding.subject, finding.value.as_str()), ("kernel", "5.4.0-old"));
         assert!(finding.what_to_do.contains("5.8"));
@@ -168,7 +169,7 @@ mod tests {
             (IoUring::OutOfFiles, "ulimit -n"),
             (IoUring::Failed { error: "odd".into() }, "uname"),
         ] {
-            let finding = one(&Facts { io_uring: ring, ..good_machine() }, 1);
+            let finding = one(&Facts { io_uring: ring, ..good_facts() }, 1);
             assert_eq!(finding.subject, "io_uring");
             assert!(finding.what_to_do.contains(word), "{finding}");
         }
@@ -180,7 +181,7 @@ mod tests {
         let on = |release, bytes| Facts {
             memlock: limit(bytes),
             kernel: Kernel::parse(release),
-            ..good_machine()
+            ..good_facts()
         };
         assert_eq!(start_problems(&on("6.1.0", MEMLOCK_BYTES_MIN), 64), vec![]);
         let finding = one(&on("6.1.0", 64 * 1024), 1);
@@ -201,14 +202,14 @@ mod tests {
     #[test]
     fn memlock_below_a_generous_hard_limit_can_be_raised_by_oneself() {
         let memlock = Limit { soft: Some(65_536), hard: None };
-        let finding = one(&Facts { memlock, ..good_machine() }, 1);
+        let finding = one(&Facts { memlock, ..good_facts() }, 1);
         assert!(finding.what_to_do.contains("ulimit -l 512"), "{finding}");
     }
 
     #[test]
     fn too_few_open_files_are_counted_per_shard() {
         let nofile = Limit { soft: Some(100), hard: Some(100) };
-        let facts = Facts { nofile, ..good_machine() };
+        let facts = Facts { nofile, ..good_facts() };
         assert_eq!(start_problems(&facts, 2), vec![]);
         assert!(one(&facts, 4).what_to_do.contains("160"));
     }
