@@ -137,12 +137,11 @@ pub fn goals(directory: &Path) -> Result<Vec<Row>> {
 }
 
 /// The work that has a goal, and the peers that have an interface for that work alone.
-const GOALS: [(&str, &[&str]); 10] = [
+const GOALS: [(&str, &[&str]); 9] = [
     ("unmask", &["fastwebsockets"]),
     ("parse", &PEERS),
     ("parse_unmask", &PEERS),
     ("parse_validate", &PEERS),
-    ("validate", &["fastwebsockets"]),
     ("receive", &PEERS),
     ("receive_not_ascii", &PEERS),
     ("encode_borrowed", &PEERS),

@@ -1,47 +1,52 @@
-//! fastwebsockets as its examples use it: a `FragmentCollector` over an async stream. The stream
-//! is always ready, so one poll drives each call to its end, without a runtime's cost.
+//! fastwebsockets as its examples use it: a `FragmentCollector` over an async stream.
 
 use std::hint::black_box;
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, Role, WebSocket};
 
-use crate::source::Source;
+use crate::source::{Reader, Side, Source, ready};
 
 pub(crate) struct Peer {
     socket: FragmentCollector<Source>,
 }
 
-impl Peer {
-    pub(crate) fn new(source: Source) -> Self {
-        let socket = WebSocket::after_handshake(source, Role::Server);
-        Self { socket: FragmentCollector::new(socket) }
+impl Reader for Peer {
+    fn new(source: Source, side: Side) -> Self {
+        let role = match side {
+            Side::Server => Role::Server,
+            Side::Client => Role::Client,
+        };
+        Self { socket: FragmentCollector::new(WebSocket::after_handshake(source, role)) }
     }
 
-    pub(crate) fn read(&mut self, count: usize) -> usize {
+    fn read(&mut self, count: usize) -> usize {
         ready(async {
             let mut bytes_seen = 0;
             for _ in 0..count {
                 let frame = self.socket.read_frame().await.expect("valid frames");
-                assert!(frame.opcode == OpCode::Text, "only text was sent");
+                assert!(matches!(frame.opcode, OpCode::Text | OpCode::Binary), "only messages");
                 bytes_seen += black_box(&frame.payload).len();
             }
             bytes_seen
         })
     }
-
-    pub(crate) fn write(&mut self, text: &'static str) {
-        ready(async {
-            let frame = Frame::text(Payload::Borrowed(text.as_bytes()));
-            self.socket.write_frame(frame).await.expect("a sink takes all");
-        });
-    }
 }
 
-fn ready<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(output) => output,
-        Poll::Pending => unreachable!("a stream in memory is always ready"),
+/// The outbound half. Its frames borrow: up to 1 KiB they are copied behind their header into one
+/// buffer of the connection, longer ones go out as two slices.
+pub(crate) struct Writer {
+    socket: WebSocket<Source>,
+}
+
+impl Writer {
+    pub(crate) fn new() -> Self {
+        Self { socket: WebSocket::after_handshake(Source::sink(), Role::Server) }
+    }
+
+    pub(crate) fn write(&mut self, text: &[u8]) {
+        ready(async {
+            let frame = Frame::text(Payload::Borrowed(text));
+            self.socket.write_frame(frame).await.expect("a sink takes all");
+        });
     }
 }

@@ -2,10 +2,10 @@
 //! as reading from a socket does, and writing to it nothing.
 
 use std::io::{self, Read, Write};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
-use corecast_wire::{Opcode, client};
+use corecast_wire::{Frame, Opcode, client};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Messages per cycle: enough that a read brings many small ones, as under load.
@@ -31,19 +31,64 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// [`MESSAGES`] masked text frames with this payload, each with another key.
-    pub(crate) fn of_text(text: &str) -> Self {
+    /// [`MESSAGES`] masked frames with this payload, each with another key: what a server reads.
+    pub(crate) fn masked(opcode: Opcode, payload: &[u8]) -> Self {
+        Self::fragmented(opcode, payload, 1)
+    }
+
+    /// The same in messages of so many frames each.
+    pub(crate) fn fragmented(opcode: Opcode, payload: &[u8], parts: usize) -> Self {
         let mut cycle = Vec::new();
-        for at in 0..MESSAGES as u32 {
-            let key = (at.wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995).to_be_bytes();
-            cycle.extend(client::mask_frame(Opcode::Text, text.as_bytes(), key));
+        let part_bytes = payload.len().div_ceil(parts);
+        for message in 0..MESSAGES as u32 {
+            let key = (message.wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995).to_be_bytes();
+            for (at, part) in payload.chunks(part_bytes).enumerate() {
+                let opcode = if at == 0 { opcode } else { Opcode::Continuation };
+                client::append_frame(&mut cycle, opcode, at + 1 == parts, part, key);
+            }
         }
         Self { cycle, position: 0 }
+    }
+
+    /// [`MESSAGES`] frames without a mask: what a client reads. Nothing is to be unmasked.
+    pub(crate) fn unmasked(opcode: Opcode, payload: &[u8]) -> Self {
+        let frame = Frame::prepare(opcode, payload).expect("a message");
+        Self { cycle: frame.as_bytes().repeat(MESSAGES), position: 0 }
+    }
+
+    /// These bytes, again and again: a request of each connection.
+    pub(crate) fn repeating(bytes: &[u8]) -> Self {
+        Self { cycle: bytes.to_vec(), position: 0 }
     }
 
     /// For encoders: nothing to read.
     pub(crate) fn sink() -> Self {
         Self { cycle: Vec::new(), position: 0 }
+    }
+}
+
+/// A connection's inbound half, in corecast or in a peer.
+pub(crate) trait Reader {
+    /// Takes over after the handshake.
+    fn new(source: Source, side: Side) -> Self;
+
+    /// Reads so many messages; returns the bytes of their payloads.
+    fn read(&mut self, count: usize) -> usize;
+}
+
+/// Which end of the connection reads.
+#[derive(Clone, Copy)]
+pub(crate) enum Side {
+    Server,
+    Client,
+}
+
+/// Polls once: a stream in memory is always ready, so this drives a call to its end without the
+/// cost of a runtime.
+pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => unreachable!("a stream in memory is always ready"),
     }
 }
 
