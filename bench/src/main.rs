@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use corecast_bench::command::{
-    churn, connect, cost, echo, feed, idle, load, micro, stalled, storm,
+    churn, compare, connect, cost, echo, feed, goals, idle, load, micro, replay, stalled, storm,
+    symbols,
 };
 
 #[derive(Debug, Parser)]
@@ -21,12 +22,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Servers side by side: tables, plots, curves
+    Compare(compare::Options),
+    /// The goals T1 to T13, each reached or not
+    Goals(goals::Options),
     /// Latency and cost of a fan-out on any server, in an open or closed loop
     Load(load::Options),
     /// Round trips: latency, and how many a second
     Echo(echo::Options),
     /// Opening handshakes: latency, CPU, and how many a second
     Connect(connect::Options),
+    /// W1: recorded ticks to clients that want everything
+    Replay(replay::Options),
+    /// W2: many symbols by Zipf's law, fifty of them for each client
+    Symbols(symbols::Options),
     /// What stalled readers cost the healthy ones
     Stalled(stalled::Options),
     /// All clients drop and return: when has each got a message again
@@ -45,6 +54,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Compare(options) => compare::run(&options),
+        Command::Goals(options) => goals::run(&options),
+        Command::Replay(options) => replay::run(&options),
+        Command::Symbols(options) => symbols::run(&options),
         Command::Load(options) => load::run(&options),
         Command::Echo(options) => echo::run(&options),
         Command::Connect(options) => connect::run(&options),

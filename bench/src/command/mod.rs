@@ -2,15 +2,20 @@
 
 mod aim;
 pub mod churn;
+pub mod compare;
 pub mod connect;
 pub mod cost;
 pub mod echo;
 pub mod feed;
+pub mod goals;
 pub mod idle;
 pub mod load;
 pub mod micro;
+pub mod place;
+pub mod replay;
 pub mod stalled;
 pub mod storm;
+pub mod symbols;
 mod tell;
 
 use clap::Args;

@@ -4,7 +4,8 @@ use eyre::Result;
 
 use super::File;
 use super::plot::{Axis, Bars, Kind, Lines, Series};
-use super::summary::{Figure, Section};
+use super::summary::{Figure, Section, Turn};
+use crate::command::compare::saturation::Saturation;
 use crate::measure::median;
 
 /// Latency by percentile: one line for each server, medians over the rounds at each percentile.
@@ -91,6 +92,37 @@ pub fn ratios(sections: &[Section]) -> Result<Vec<File>> {
         Ok((format!("ratios-{name}.svg"), bars.svg()?))
     };
     figures.into_iter().map(draw).collect()
+}
+
+/// A figure over the rates that were tried, a line for each server, up to the lowest rate that it
+/// did not keep up with.
+///
+/// # Errors
+/// When it cannot be drawn.
+pub fn by_rate(
+    file: &str,
+    note: &str,
+    found: &[Saturation],
+    figure: &Figure,
+    label: &str,
+) -> Result<File> {
+    let series = found.iter().map(|one| {
+        let until = one.failed_rate.unwrap_or(f64::INFINITY);
+        let point = |(rate, turn): &(f64, Turn)| {
+            let value = figure.of(turn.outcome.as_ref()?)?;
+            (*rate <= until).then_some((*rate, value / 1e3))
+        };
+        let mut points = Vec::from_iter(one.steps.iter().filter_map(point));
+        points.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Series { name: one.server.clone(), points, marked: true }
+    });
+    let lines = Lines {
+        title: format!("{label}, by rate, {note}"),
+        x: axis("messages a second", Kind::Log),
+        y: axis(label, Kind::Log),
+        series: series.collect(),
+    };
+    Ok((format!("{file}.svg"), lines.svg()?))
 }
 
 /// A section's name as part of a file's name.

@@ -3,6 +3,7 @@
 pub mod figures;
 pub mod machine;
 pub mod plot;
+pub mod rounds;
 mod scale;
 pub mod summary;
 pub mod text;

@@ -3,9 +3,11 @@
 pub mod clients;
 pub mod connect;
 pub mod echo;
+pub mod feed_site;
 pub mod gateway;
 pub mod idle;
 pub mod play;
 pub mod replay;
 pub mod stalled;
 pub mod storm;
+pub mod symbols;

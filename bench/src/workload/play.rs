@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 use super::gateway::Gateway;
 use crate::clock;
 use crate::measure::{CLIENT_BUSY_SHARE, OwnLoad};
-use crate::outcome::{Client, Cost, Latency, histogram};
+use crate::outcome::{Client, Cost, histogram};
 use crate::process::{Usage, sockets_bytes};
 use crate::swarm::{Delivery, Swarm};
 
@@ -125,9 +125,13 @@ pub fn play(
     let cost = Cost::between(&before, &usage, sockets_bytes()?, wall, delivered);
     let ended = clients - swarm.live();
     let (sent, late) = finish(gateway)?;
-    let mut client = Client::new(cpu_share, &late, &Latency::default());
-    // Who publishes shares this CPU with who reads: that it is late follows from the other.
-    client.bottleneck = cpu_share >= CLIENT_BUSY_SHARE;
+    let client = Client {
+        cpu_share,
+        late_ns_p99: if late.is_empty() { 0 } else { late.value_at_quantile(0.99) },
+        late_ns_max: late.max(),
+        // Who publishes shares this CPU with who reads: that it is late follows from this.
+        bottleneck: cpu_share >= CLIENT_BUSY_SHARE,
+    };
     Ok(Played { sent, seconds: wall.as_secs_f64(), cost, client, stop, ended, rss_bytes_max })
 }
 

@@ -1,0 +1,120 @@
+//! T1 to T4, T7 and T12: one topic, many subscribers.
+
+use eyre::{Result, eyre};
+
+use super::{CORECAST, Judged, Run, beside};
+use crate::command::compare::saturation::{Saturation, search};
+use crate::command::compare::{name, round};
+use crate::command::cost::Row;
+use crate::report::rounds::interleave;
+use crate::report::summary::{Figure, Section};
+use crate::servers::{Backend, Server};
+
+const T1: Row = Row { subscribers: 1_000, payload_bytes: 1_024, rate: 200.0 };
+const T2: Row = Row { subscribers: 1_000, payload_bytes: 128, rate: 50.0 };
+const T3: Row = Row { subscribers: 10, payload_bytes: 64, rate: 1_000.0 };
+
+impl Run<'_> {
+    /// T1 and T7 in the same rounds, T2, T3.
+    pub(super) fn fan_out(&mut self) {
+        let mut first = vec![Server::CORECAST];
+        first.extend(self.wants("T1").then_some(Server::Bun));
+        first.extend(self.wants("T7").then_some(Server::Floor));
+        if first.len() > 1 {
+            let section = self.section("T1", T1, &first);
+            if self.wants("T1") {
+                let most = [("CPU", Figure::CpuPerDelivery, 0.75), ("p99", Figure::P99, 0.9)];
+                self.judge("T1", beside(&section, "bun", &most));
+            }
+            if self.wants("T7") {
+                let most = [("CPU", Figure::CpuPerDelivery, 1.15)];
+                self.judge("T7", beside(&section, "floor", &most));
+            }
+        }
+        let both = [Server::CORECAST, Server::Bun];
+        if self.wants("T2") {
+            let section = self.section("T2", T2, &both);
+            let most = [
+                ("CPU", Figure::CpuPerDelivery, 0.75),
+                ("p50", Figure::P50, 0.9),
+                ("p99", Figure::P99, 0.9),
+            ];
+            self.judge("T2", beside(&section, "bun", &most));
+        }
+        if self.wants("T3") {
+            let section = self.section("T3", T3, &both);
+            let most = [("p50", Figure::P50, 1.0), ("p99", Figure::P99, 1.0)];
+            self.judge("T3", beside(&section, "bun", &most));
+        }
+    }
+
+    /// T4.
+    pub(super) fn highest_rate(&mut self) {
+        if !self.wants("T4") {
+            return;
+        }
+        let peers = |server: &Server| *server != Server::Floor;
+        let servers = Vec::from_iter(Server::ALL.into_iter().filter(peers));
+        let (seconds, server) = (self.seconds(3.0), self.server.clone());
+        self.expect(seconds + 2.5);
+        let mut at =
+            |one: &Server, rate: f64| round(*one, &server, Row { rate, ..T2 }, seconds, 0.5);
+        self.rates = search(&servers, 200.0, &mut self.progress, &mut at);
+        self.judge("T4", highest(&self.rates));
+    }
+
+    /// T12.
+    pub(super) fn shards(&mut self) {
+        if !self.wants("T12") {
+            return;
+        }
+        let two = Server::Corecast { backend: Backend::Ring, shards: 2 };
+        let section = self.section("T12", T1, &[two, Server::CORECAST]);
+        let two = two.to_string();
+        let judged = || -> Result<Judged> {
+            let ratio = section.ratio(&two, CORECAST, &Figure::CpuPerDelivery);
+            let ratio = ratio.ok_or_else(|| eyre!("no round has both"))?;
+            let mut remarks = super::remarks(&section);
+            remarks.push(
+                "the second shard shares its core with the load: both lose cache and time to each \
+                 other, which makes a delivery dearer than on a core of its own; the latencies of \
+                 two shards are those of that core and mean nothing"
+                    .to_owned(),
+            );
+            let (median, least, greatest) = (ratio.median, ratio.least, ratio.greatest);
+            let measured = format!("2 shards / 1: {median:.2} ({least:.2}–{greatest:.2})");
+            Ok(Judged { measured, reached: (0.9..=1.1).contains(&median), remarks })
+        };
+        self.judge("T12", judged());
+    }
+
+    fn section(&mut self, goal: &'static str, row: Row, servers: &[Server]) -> Section {
+        let (rounds, seconds) = (self.rounds(5), self.seconds(6.0));
+        let (warm_up, server) = (self.seconds(1.5).min(1.5), self.server.clone());
+        self.expect(seconds + warm_up + 1.5);
+        let what = format!("{goal} {}", name(row));
+        let mut turn = |one: &Server| round(*one, &server, row, seconds, warm_up);
+        let turns = interleave(servers, rounds, &what, &mut self.progress, &mut turn);
+        let names = Vec::from_iter(servers.iter().map(Server::to_string));
+        let base = if goal == "T12" { CORECAST.to_owned() } else { names[1].clone() };
+        let section = Section { name: name(row), servers: names, base, turns };
+        self.sections.push((goal, section.clone()));
+        section
+    }
+}
+
+fn highest(found: &[Saturation]) -> Result<Judged> {
+    let ours = found.iter().find(|one| one.server == CORECAST);
+    let ours = ours.ok_or_else(|| eyre!("corecast was not measured"))?;
+    let peers = found.iter().filter(|one| one.server != CORECAST);
+    let best = peers.max_by(|one, other| one.rate.total_cmp(&other.rate));
+    let best = best.filter(|best| best.rate > 0.0);
+    let best = best.ok_or_else(|| eyre!("no peer keeps up with any rate"))?;
+    let bound = found.iter().filter(|one| one.client_bound);
+    let remarks = bound.map(|one| {
+        format!("{}: the load client was the bottleneck at the rate that failed", one.server)
+    });
+    let ratio = ours.rate / best.rate;
+    let measured = format!("{:.0}/s, {} {:.0}/s: {ratio:.2} ×", ours.rate, best.server, best.rate);
+    Ok(Judged { measured, reached: ratio >= 1.2, remarks: remarks.collect() })
+}

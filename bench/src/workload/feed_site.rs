@@ -1,0 +1,95 @@
+//! corecast with a configuration and an ingest socket, for workloads that use its feed.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use eyre::{Result, WrapErr, eyre};
+
+use super::play::Watched;
+use crate::process::Usage;
+use crate::servers::{Server, ServerOptions, Site};
+
+/// A running corecast, and where it takes records. Its files are removed in the end.
+#[derive(Debug)]
+pub struct FeedSite {
+    site: Site,
+    folder: Folder,
+}
+
+impl FeedSite {
+    /// Starts it with this configuration.
+    ///
+    /// # Errors
+    /// When its files cannot be written, or it does not start.
+    pub fn start(server: Server, options: &ServerOptions, configuration: &str) -> Result<Self> {
+        let folder = Folder::new()?;
+        let (file, socket) = (folder.0.join("corecast.toml"), folder.ingest());
+        std::fs::write(&file, configuration)?;
+        let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| eyre!("{path:?}"));
+        let arguments = ["--config", &text(&file)?, "--ingest-unix", &text(&socket)?];
+        let site = server.start_with(options, &arguments)?;
+        Ok(Self { site, folder })
+    }
+
+    /// The server.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Its ingest socket.
+    #[must_use]
+    pub fn ingest(&self) -> PathBuf {
+        self.folder.ingest()
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// As [`Site::stop`].
+    pub fn stop(self) -> Result<()> {
+        self.site.stop()
+    }
+}
+
+/// What a server uses; an error where its process is not known.
+///
+/// # Errors
+/// As [`Site::usage`].
+pub fn usage(site: &Site) -> Result<Usage> {
+    site.usage()?.ok_or_else(|| eyre!("the process of {} is not known", site.name))
+}
+
+/// Lets `run` watch a server.
+///
+/// # Errors
+/// Those of `run`, with the server's last words.
+pub fn watch<T>(name: &str, site: &Site, run: impl FnOnce(Watched<'_>) -> Result<T>) -> Result<T> {
+    let usage = || usage(site);
+    let watched = Watched { name, address: site.address, usage: &usage };
+    run(watched).wrap_err_with(|| format!("{name}: {}", site.output()))
+}
+
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("corecast-bench-{process}-{count}"));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    fn ingest(&self) -> PathBuf {
+        self.0.join("ingest")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed lies in the folder for what is temporary.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
