@@ -85,3 +85,6 @@ impl Slots {
         &mut self.slots[index as usize]
     }
 }
+
+// What an idle connection costs in the hub, beside its subscriptions.
+const _: () = assert!(size_of::<Slot>() <= 200);

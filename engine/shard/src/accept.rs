@@ -3,18 +3,14 @@
 
 use std::fs::File;
 use std::io::IoSlice;
-use std::net::Shutdown;
-use std::os::fd::AsRawFd;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
-use glommio::net::{AcceptedTcpStream, TcpStream};
-
-use crate::connection::Connection;
 use crate::handler::Handler;
 use crate::limits::{ACCEPTS_PER_TURN_MAX, REFUSALS_PER_TURN_MAX};
 use crate::shard::Shard;
-use crate::socket::Listener;
 use crate::{pace, socket};
 
 /// How long the listener rests when the process is out of descriptors or memory.
@@ -26,25 +22,20 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nR
     no room for another connection.\r\n";
 
 /// Accepts until the executor ends the task.
-pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Listener) {
+pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: OwnedFd) {
     let mut reserve = Reserve::open();
+    while let Err(error) = shard.watch.listener(listener.as_fd()) {
+        tracing::error!(shard = shard.id.0, %error, "cannot watch the listener: trying again");
+        glommio::timer::sleep(REST).await;
+    }
     loop {
-        // The accepted descriptor is Copy and has no Drop: it becomes a stream before anything can
-        // fail.
-        let first = listener.waiter.shared_accept().await.map(AcceptedTcpStream::bind_to_executor);
-        let outcome = match first {
-            Ok(stream) => {
-                admit(&shard, stream);
-                socket::accept_waiting(&listener, ACCEPTS_PER_TURN_MAX, |fd| {
-                    admit(&shard, socket::to_stream(fd));
-                })
-            }
-            Err(error) => Err(error.into()),
-        };
-        match outcome {
-            // glommio's accept takes what waits without a pause: others want their turn, and the
-            // executor a look at its rings.
-            Ok(()) => pace::pause().await,
+        let accepted = socket::accept_waiting(&listener, ACCEPTS_PER_TURN_MAX, |fd, peer| {
+            admit(&shard, fd, peer);
+        });
+        match accepted {
+            Ok(false) => shard.listening.wait().await,
+            // Others want their turn, and the executor a look at its rings.
+            Ok(true) => pace::pause().await,
             Err(error) if socket::is_exhaustion(&error) => {
                 shard.stats.accept_errors.add(1);
                 tracing::warn!(shard = shard.id.0, %error, "cannot accept: refusing who waits");
@@ -52,7 +43,8 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Listener) {
                 glommio::timer::sleep(REST).await;
             }
             Err(error) => {
-                // A connection that was gone before it was accepted, or a listener that is closing.
+                // What is wrong with one connection that waits (accept(2)), or a listener that is
+                // closing.
                 tracing::debug!(shard = shard.id.0, %error, "cannot accept");
                 glommio::timer::sleep(REST / 100).await;
             }
@@ -60,22 +52,15 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Listener) {
     }
 }
 
-/// Gives a connection its task, or refuses it when the shard is full.
-fn admit<H: Handler>(shard: &Rc<Shard<H>>, stream: TcpStream) {
-    let fd = stream.as_raw_fd();
-    socket::prepare(fd, &shard.config.socket);
-    let Ok(peer) = stream.peer_addr() else {
-        // Gone already.
-        socket::shut(fd, Shutdown::Both);
-        return;
-    };
+/// Gives a connection its place, or refuses it when the shard is full.
+fn admit<H: Handler>(shard: &Shard<H>, fd: OwnedFd, peer: SocketAddr) {
     if shard.live.get() >= shard.config.connection.connections_max {
         shard.stats.refused.add(1);
-        let _ = socket::write(fd, &[IoSlice::new(FULL)]);
-        socket::shut(fd, Shutdown::Both);
+        let _ = socket::write(fd.as_raw_fd(), &[IoSlice::new(FULL)]);
+        socket::shut(fd.as_raw_fd(), Shutdown::Both);
         return;
     }
-    glommio::spawn_local(Connection::new(Rc::clone(shard), stream, peer)).detach();
+    shard.admit(fd, peer);
 }
 
 /// A descriptor kept back, so that there is one to answer with when the process has no other.
@@ -87,11 +72,11 @@ impl Reserve {
     }
 
     /// Answers who waits in the accept queue with 503, one at a time, on the reserve's descriptor.
-    fn refuse_waiting(&mut self, listener: &Listener) {
+    fn refuse_waiting(&mut self, listener: &OwnedFd) {
         for _ in 0..REFUSALS_PER_TURN_MAX {
             self.0 = None;
             let mut refused = false;
-            let _ = socket::accept_waiting(listener, 1, |fd| {
+            let _ = socket::accept_waiting(listener, 1, |fd, _| {
                 refused = true;
                 let _ = socket::write(fd.as_raw_fd(), &[IoSlice::new(FULL)]);
                 socket::shut(fd.as_raw_fd(), Shutdown::Write);

@@ -8,7 +8,6 @@ use corecast_wire::CloseCode;
 
 use crate::handler::Handler;
 use crate::shard::{Shard, Slot};
-use crate::socket;
 
 /// The handler panicked in a call for this connection.
 pub(crate) fn panicked<H: Handler>(shard: &Shard<H>, conn: ConnId, session: &mut Session) {
@@ -58,6 +57,6 @@ pub(crate) fn shut_if_flushed<H: Handler>(
     let hub = shard.hub.borrow();
     if hub.outbox(slot.conn).is_none_or(|outbox| outbox.is_empty()) {
         slot.session.drain(now);
-        socket::shut(slot.fd, Shutdown::Write);
+        slot.stream.shut(Shutdown::Write);
     }
 }

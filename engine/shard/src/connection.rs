@@ -1,183 +1,165 @@
-//! The task of one connection: handshake, then read, until its session or its socket ends.
+//! A turn of one connection: handshake, then read, until its session or its socket ends.
 //!
-//! One flat future for each connection, and no buffer while it is idle: it reads into the shard's
-//! scratch buffer, and what it handles there is handled in the turn that read it.
+//! No task and no buffer while it is idle: it reads into the shard's scratch buffer, and what it
+//! handles there is handled in the turn that read it.
 
-use std::future::Future;
 use std::io;
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, RawFd};
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context as TaskContext, Poll};
+use std::net::Shutdown;
+use std::os::fd::RawFd;
+use std::task::Poll;
 
 use corecast_hub::session::{ClosedBy, Inbound, Phase};
 use corecast_hub::{ConnId, Flush};
 use corecast_wire::{Frame, Input};
-use futures_lite::{AsyncRead, AsyncWrite};
-use glommio::net::TcpStream;
 
 use crate::closing::{fail, own_close, panicked, shut_if_flushed};
 use crate::handler::{Handler, Message};
-use crate::shard::{Shard, Slot, slot_mut};
-use crate::upgrade::{Handshake, Shaken};
-use crate::{flush, limits, pace, socket};
+use crate::shard::{Shard, Slot, Unhandled, slot_mut};
+use crate::socket::Written;
+use crate::stream::Watched;
+use crate::upgrade::{self, Shaken};
+use crate::{flush, limits, pace};
 
-/// One accepted socket, from its handshake to its end. A hand-written future: an `async` one keeps
-/// its arguments twice and its handshake for ever, which is half of what an idle connection costs.
-pub(crate) struct Connection<H: Handler> {
-    shard: Rc<Shard<H>>,
-    stream: TcpStream,
-    conn: ConnId,
-    intake: Intake,
-    handshake: Option<Box<Handshake<H::Data>>>,
-}
-
-/// What a task knows of the bytes that come in.
-#[derive(Default)]
-struct Intake {
-    /// Bytes that came behind the end, and were thrown away.
-    discarded_bytes: usize,
-    /// The peer's side of the TCP connection is shut.
-    ended: bool,
-    /// What was read and not handled within the turn's budget. Owns nothing while it is empty.
-    unhandled: Vec<u8>,
-}
-
-impl Intake {
-    /// Keeps the last `left` bytes of what is not handled.
-    fn keep(&mut self, left: usize) {
-        self.unhandled.drain(..self.unhandled.len() - left);
-        if left == 0 {
-            self.unhandled = Vec::new();
-        }
+/// Does what there is to do for a connection. With its end its slot is free and its socket closed.
+pub(crate) fn turn<H: Handler>(shard: &Shard<H>, conn: ConnId) {
+    let shaking = {
+        let mut slots = shard.slots.borrow_mut();
+        let Some(slot) = slot_mut(&mut slots, conn) else { return };
+        slot.begin_turn();
+        slot.session.phase() == Phase::Upgrading
+    };
+    let outcome = if shaking { shake(shard, conn) } else { go_on(shard, conn) };
+    let over = match outcome {
+        Poll::Ready(()) => true,
+        Poll::Pending => !watch(shard, conn, Watched::Reads),
+    };
+    if over {
+        shard.release(conn);
     }
 }
 
-impl<H: Handler> Connection<H> {
-    /// Takes a socket in. Its deadlines run from now.
-    pub(crate) fn new(shard: Rc<Shard<H>>, stream: TcpStream, peer: SocketAddr) -> Self {
-        let conn = shard.admit(stream.as_raw_fd(), peer);
-        Self { shard, stream, conn, intake: Intake::default(), handshake: Some(Box::default()) }
-    }
-
-    fn run(&mut self, cx: &mut TaskContext<'_>) -> Poll<()> {
-        if let Some(handshake) = &mut self.handshake {
-            let shaken = handshake.poll(&self.shard, &mut self.stream, self.conn, cx);
-            let Poll::Ready(shaken) = shaken else { return Poll::Pending };
-            self.handshake = None;
-            match shaken {
-                Shaken::Open(rest) => self.intake.unhandled = rest,
-                Shaken::Refused => {}
-                Shaken::Lost => return Poll::Ready(()),
+/// Goes on with the opening handshake, and then with what came behind it.
+fn shake<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
+    let Poll::Ready(shaken) = upgrade::shake(shard, conn) else { return Poll::Pending };
+    match shaken {
+        Shaken::Open(rest) => {
+            if let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn) {
+                slot.unhandled = Unhandled::new(rest);
             }
         }
-        turn(&self.shard, &mut self.stream, self.conn, &mut self.intake, cx)
+        Shaken::Refused => {}
+        Shaken::Lost => return Poll::Ready(()),
     }
+    go_on(shard, conn)
 }
 
-impl<H: Handler> Drop for Connection<H> {
-    /// A task that ends otherwise than by its end, by a panic of the loop, leaves no slot behind
-    /// that has its descriptor: the number may belong to another connection soon.
-    fn drop(&mut self) {
-        if let Ok(mut slots) = self.shard.slots.try_borrow_mut()
-            && slot_mut(&mut slots, self.conn).is_some()
-            && let Some(place) = slots.get_mut(self.conn.index as usize)
-        {
-            // What the embedder keeps there may panic when dropped, and this is no place for that.
-            std::mem::forget(place.take());
-            socket::shut(self.stream.as_raw_fd(), Shutdown::Both);
-        }
-    }
+/// Has the kernel tell of what happens next; false when it cannot: then the connection is over.
+pub(crate) fn watch<H: Handler>(shard: &Shard<H>, conn: ConnId, wanted: Watched) -> bool {
+    let mut slots = shard.slots.borrow_mut();
+    let Some(slot) = slot_mut(&mut slots, conn) else { return true };
+    let Err(error) = shard.watch.connection(conn, &mut slot.stream, wanted) else { return true };
+    tracing::warn!(shard = shard.id.0, %error, "cannot watch a connection");
+    slot.session.lost(ClosedBy::Transport, &error.to_string());
+    false
 }
 
-impl<H: Handler> Future for Connection<H> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        let connection = self.get_mut();
-        if connection.run(cx).is_pending() {
-            return Poll::Pending;
-        }
-        connection.shard.release(connection.conn);
-        // glommio closes the descriptor before it cancels its poll, which would keep the socket
-        // alive: end it first.
-        socket::shut(connection.stream.as_raw_fd(), Shutdown::Both);
-        Poll::Ready(())
-    }
-}
-
-/// One turn: write if the socket had been full, then read what there is. Ready when the connection
-/// is over.
-fn turn<H: Handler>(
-    shard: &Shard<H>,
-    stream: &mut TcpStream,
-    conn: ConnId,
-    intake: &mut Intake,
-    cx: &mut TaskContext<'_>,
-) -> Poll<()> {
+/// Writes if the socket had been full, then reads what there is. Ready when the connection is over.
+fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
     loop {
-        let (blocked, phase) = {
+        let (blocked, phase, unhandled, ended) = {
             let mut slots = shard.slots.borrow_mut();
             let Some(slot) = slot_mut(&mut slots, conn) else { return Poll::Ready(()) };
             if slot.abort {
                 return Poll::Ready(());
             }
-            slot.keep_waker(cx.waker());
-            (slot.blocked, slot.session.phase())
+            (slot.blocked, slot.session.phase(), slot.unhandled.is_some(), slot.ended)
         };
-        if blocked && let Poll::Ready(Err(error)) = write_head(shard, stream, conn, cx) {
+        if blocked && let Err(error) = write_head(shard, conn) {
             return lost(shard, conn, &error.to_string());
         }
         // Only messages can be published; who is closing may always say so.
         if phase == Phase::Open && !pace::may_read(shard, conn) {
             return Poll::Pending;
         }
-        if !intake.unhandled.is_empty() {
-            let left = handle(shard, conn, &mut intake.unhandled);
-            intake.keep(left);
-            shard.settle();
-            if left > 0 {
-                pace::next_round(shard, cx.waker());
+        if unhandled {
+            if handle_rest(shard, conn) {
+                pace::next_turn(shard, conn);
                 return Poll::Pending;
             }
             continue;
         }
-        if intake.ended {
+        if ended {
             let flushing = is_flushing(shard, conn);
             let reason = "the peer ended the TCP connection";
             return if flushing { Poll::Pending } else { lost(shard, conn, reason) };
         }
-        let mut scratch = shard.scratch.borrow_mut();
-        let read = match Pin::new(&mut *stream).poll_read(cx, &mut scratch) {
+        match read(shard, conn, phase) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0)) => {
-                intake.ended = true;
-                continue;
+            Poll::Ready(Ok(false)) => {}
+            Poll::Ready(Ok(true)) => {
+                // There may be more, and others wait for their turn.
+                pace::next_turn(shard, conn);
+                return Poll::Pending;
             }
-            Poll::Ready(Ok(read)) => read,
             Poll::Ready(Err(error)) => return lost(shard, conn, &error.to_string()),
-        };
-        shard.stats.bytes_in.add(read as u64);
-        if phase == Phase::Draining || phase == Phase::Upgrading {
-            // Behind the last byte of ours, the peer's are only counted.
-            intake.discarded_bytes += read;
-            if intake.discarded_bytes > limits::DRAIN_BYTES_MAX {
-                return lost(shard, conn, "the peer went on sending after the end");
-            }
-        } else {
-            let left = handle(shard, conn, &mut scratch[..read]);
-            intake.unhandled.extend_from_slice(&scratch[read - left..read]);
-        }
-        let full = read == scratch.len() || !intake.unhandled.is_empty();
-        drop(scratch);
-        shard.settle();
-        if full {
-            // There may be more, and others wait for their turn.
-            pace::next_round(shard, cx.waker());
-            return Poll::Pending;
         }
     }
+}
+
+/// Handles what an earlier turn had no budget for. Says whether there is still some.
+fn handle_rest<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
+    let rest = slot_mut(&mut shard.slots.borrow_mut(), conn).and_then(|slot| slot.unhandled.take());
+    let Some(mut rest) = rest else { return false };
+    let left = handle(shard, conn, rest.bytes());
+    if left > 0 {
+        rest.leave(left);
+        if let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn) {
+            slot.unhandled = Some(rest);
+        }
+    }
+    shard.settle();
+    left > 0
+}
+
+/// Reads once, and handles it. Says whether there may be so much more that others come first.
+fn read<H: Handler>(shard: &Shard<H>, conn: ConnId, phase: Phase) -> Poll<io::Result<bool>> {
+    let mut scratch = shard.scratch.borrow_mut();
+    let read = {
+        let mut slots = shard.slots.borrow_mut();
+        let Some(slot) = slot_mut(&mut slots, conn) else { return Poll::Pending };
+        let read = match slot.stream.read(&mut scratch) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(read)) => read,
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+        };
+        if read == 0 {
+            slot.ended = true;
+            return Poll::Ready(Ok(false));
+        }
+        if phase == Phase::Draining || phase == Phase::Upgrading {
+            // Behind the last byte of ours, the peer's are only counted.
+            slot.discarded_bytes += read;
+            if slot.discarded_bytes > limits::DRAIN_BYTES_MAX {
+                let error = io::Error::other("the peer went on sending after the end");
+                return Poll::Ready(Err(error));
+            }
+        }
+        read
+    };
+    shard.stats.bytes_in.add(read as u64);
+    let mut left = 0;
+    if phase != Phase::Draining && phase != Phase::Upgrading {
+        left = handle(shard, conn, &mut scratch[..read]);
+        if left > 0
+            && let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn)
+        {
+            slot.unhandled = Unhandled::new(scratch[read - left..read].to_vec());
+        }
+    }
+    let full = read == scratch.len() || left > 0;
+    drop(scratch);
+    shard.settle();
+    Poll::Ready(Ok(full))
 }
 
 /// Handles what was read: messages to the handler, pings answered, Close answered. Returns how many
@@ -189,7 +171,7 @@ fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8]) -> usize
     slot.session.heard(now);
     let (mut messages, mut left) = (0, 0);
     let mut input = Input::new(bytes);
-    let Slot { session, data, peer, fd, .. } = slot;
+    let Slot { session, data, peer, stream, .. } = slot;
     loop {
         let message = match session.receive(&mut input, &shard.sessions, now) {
             Ok(None) => break,
@@ -197,7 +179,7 @@ fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8]) -> usize
             Ok(Some(Inbound::Text(text))) => Message::Text(text),
             Ok(Some(Inbound::Binary(bytes))) => Message::Binary(bytes),
             Ok(Some(Inbound::Ping(payload))) => {
-                answer_ping(shard, conn, *fd, payload);
+                answer_ping(shard, conn, stream.raw(), payload);
                 continue;
             }
             Ok(Some(Inbound::Close { reply })) => {
@@ -250,25 +232,21 @@ fn answer_ping<H: Handler>(shard: &Shard<H>, conn: ConnId, fd: RawFd, payload: &
 
 /// The socket had been full: writes the head of the queue when there is room, and hands the rest to
 /// the flusher.
-fn write_head<H: Handler>(
-    shard: &Shard<H>,
-    stream: &mut TcpStream,
-    conn: ConnId,
-    cx: &mut TaskContext<'_>,
-) -> Poll<io::Result<()>> {
+fn write_head<H: Handler>(shard: &Shard<H>, conn: ConnId) -> io::Result<()> {
     let mut hub = shard.hub.borrow_mut();
-    let mut outcome = Poll::Ready(Ok(0));
-    if let Some(head) = hub.outbox(conn).and_then(|outbox| outbox.slices().next()) {
-        outcome = Pin::new(&mut *stream).poll_write(cx, head);
+    let mut outcome = Written::Bytes(0);
+    if let Some(head) = hub.outbox(conn).and_then(|outbox| outbox.slices().next())
+        && let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn)
+    {
+        outcome = slot.stream.write(head);
     }
     let written = match outcome {
-        Poll::Pending => return Poll::Pending,
-        Poll::Ready(Err(error)) if socket::is_exhaustion(&error) => {
-            // Room for packets comes back without a word from this socket: the sweep looks again.
-            return Poll::Pending;
-        }
-        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-        Poll::Ready(Ok(written)) => written,
+        // The watch tells of room in the socket. Room for packets comes back without a word from
+        // this socket: the sweep looks again.
+        Written::WouldBlock if watch(shard, conn, Watched::ReadsAndRoom) => return Ok(()),
+        Written::WouldBlock => return Err(io::ErrorKind::OutOfMemory.into()),
+        Written::Failed(error) => return Err(io::Error::from_raw_os_error(error)),
+        Written::Bytes(written) => written,
     };
     let now = shard.clock.now();
     let sent = hub.sent(conn, written, now);
@@ -284,12 +262,12 @@ fn write_head<H: Handler>(
     if let Some(slot) = slot_mut(&mut slots, conn) {
         slot.blocked = false;
         if sent.finished_close && slot.session.close_sent(now) {
-            socket::shut(slot.fd, Shutdown::Write);
+            slot.stream.shut(Shutdown::Write);
         }
     }
     drop(slots);
     shard.settle();
-    Poll::Ready(Ok(()))
+    Ok(())
 }
 
 /// Whether our Close is still on its way. A peer that shut its side may well read on: what was

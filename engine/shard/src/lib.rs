@@ -5,8 +5,8 @@
 //! - [`Handler`] is what a service implements, [`Context`] what it can do in a call.
 //! - [`Publisher`] publishes from anywhere else.
 //!
-//! Inside: `accept` (listener), `upgrade` (handshake), `connection` (one task each), `closing`,
-//! `flush` (writes, by the batch ring or by `sendmsg`), `mesh` and `courier` (between threads),
+//! Inside: `accept` (listener), `watch` (who has something to read), `turns` and
+//! `connection` (whose turn it is, and the turn), `upgrade` (handshake), `closing`, `flush` (writes, by the batch ring or by `sendmsg`), `mesh` and `courier` (between threads),
 //! `pace` (who may read), `sweep` (deadlines), `thread` and `life` (of a shard).
 
 mod accept;
@@ -35,11 +35,14 @@ mod shard;
 mod signal;
 mod socket;
 mod stats;
+mod stream;
 mod sweep;
 mod thread;
+mod turns;
 mod upgrade;
 mod versions;
 mod waiters;
+mod watch;
 
 use std::fmt;
 

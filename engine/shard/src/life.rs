@@ -1,5 +1,6 @@
 //! The life of a shard on its thread: its tasks, and the order in which it leaves.
 
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::handler::Handler;
 use crate::mesh::Mailbox;
 use crate::shard::Shard;
 use crate::thread::Started;
-use crate::{accept, carrier, courier, pace, socket, sweep};
+use crate::{accept, carrier, courier, pace, sweep, turns, watch};
 
 /// Time without one of them going after which aborted connections are given up.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
@@ -28,10 +29,11 @@ pub(crate) async fn live<H: Handler>(
     started: Started,
 ) {
     let flusher = Flusher::new(&shard);
-    let accept =
-        glommio::spawn_local(accept::run(Rc::clone(&shard), socket::to_listener(listener)));
+    let accept = glommio::spawn_local(accept::run(Rc::clone(&shard), OwnedFd::from(listener)));
     let tasks = [
         glommio::spawn_local(flusher.run(Rc::clone(&shard))),
+        glommio::spawn_local(watch::run(Rc::clone(&shard))),
+        glommio::spawn_local(turns::run(Rc::clone(&shard))),
         glommio::spawn_local(sweep::run(Rc::clone(&shard))),
         glommio::spawn_local(pace::run(Rc::clone(&shard))),
         glommio::spawn_local(pace::run_rounds(Rc::clone(&shard))),
@@ -51,6 +53,8 @@ pub(crate) async fn live<H: Handler>(
         task.cancel().await;
     }
     shard.flush.forget();
+    shard.turns.forget();
+    shard.listening.forget();
     shard.holding_back.forget();
     shard.left.forget();
     shard.round.forget();
@@ -88,6 +92,6 @@ fn close_all<H: Handler>(shard: &Shard<H>) {
 fn abort_all<H: Handler>(shard: &Shard<H>) {
     for slot in shard.slots.borrow_mut().iter_mut().flatten() {
         slot.session.lost(ClosedBy::Shutdown, "the shutdown's deadline passed");
-        slot.abort();
+        slot.abort(&shard.turns);
     }
 }

@@ -42,6 +42,12 @@ pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// Unsent bytes in the kernel above which a socket is not writable (`TCP_NOTSENT_LOWAT`).
 pub const NOTSENT_LOWAT_BYTES: u32 = 16 * 1024;
 
+/// Sockets that the kernel tells of at once.
+pub const WATCH_EVENTS_MAX: usize = 1_024;
+
+/// Connections that have their turn before other tasks have theirs.
+pub const TURNS_MAX: usize = 256;
+
 /// Connections that one wake of the listener accepts before others get their turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 

@@ -32,13 +32,13 @@ const LOOKS_MAX: u32 = 100;
 pub(crate) enum Hold {
     /// When the mesh has room.
     Free,
-    /// Not before it is woken.
+    /// Not before it is given a turn for it.
     Held,
     /// Once, in any case.
     Released,
 }
 
-/// Whether a connection may read. If not, its task is woken when it may.
+/// Whether a connection may read. If not, it is given a turn when it may.
 pub(crate) fn may_read<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
     if shard.mesh.admission.has_room() {
         return true;
@@ -75,7 +75,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
         for conn in held_back {
             if let Some(slot) = slot_mut(&mut slots, conn) {
                 slot.hold = Hold::Released;
-                slot.wake();
+                slot.wake(&shard.turns);
             }
         }
     }
@@ -93,6 +93,12 @@ pub(crate) fn next_round<H: Handler>(shard: &Shard<H>, task: &Waker) {
     shard.round.raise();
 }
 
+/// Gives a connection that has more to do another turn when all others had theirs.
+pub(crate) fn next_turn<H: Handler>(shard: &Shard<H>, conn: ConnId) {
+    shard.next_turns.borrow_mut().push(conn);
+    shard.round.raise();
+}
+
 /// Goes from round to round until the executor ends the task.
 pub(crate) async fn run_rounds<H: Handler>(shard: Rc<Shard<H>>) {
     loop {
@@ -100,5 +106,12 @@ pub(crate) async fn run_rounds<H: Handler>(shard: Rc<Shard<H>>) {
         pause().await;
         let tasks = shard.next_round.take();
         tasks.into_iter().for_each(Waker::wake);
+        let conns = shard.next_turns.take();
+        let mut slots = shard.slots.borrow_mut();
+        for conn in conns {
+            if let Some(slot) = slot_mut(&mut slots, conn) {
+                slot.wake(&shard.turns);
+            }
+        }
     }
 }

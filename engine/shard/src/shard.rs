@@ -3,7 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
-use std::os::fd::RawFd;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
@@ -26,6 +26,10 @@ use crate::pages::Pages;
 use crate::publish::{Publishing, Sequences};
 use crate::signal::Signal;
 use crate::stats::ShardStats;
+use crate::stream::Stream;
+use crate::turns::Turns;
+use crate::upgrade::Handshake;
+use crate::watch::Watch;
 use crate::{ShardId, limits};
 
 /// One shard's state; its tasks hold it by `Rc`.
@@ -55,6 +59,12 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) slots: RefCell<Slots<H::Data>>,
     pub(crate) scratch: RefCell<Box<[u8]>>,
     pub(crate) sequences: RefCell<Sequences>,
+    /// Tells who has something to read.
+    pub(crate) watch: Watch,
+    /// Whose turn it is.
+    pub(crate) turns: Turns,
+    /// Wakes the listener's task.
+    pub(crate) listening: Signal,
     /// Wakes the flusher.
     pub(crate) flush: Signal,
     /// Wakes the shard's main task when it is to leave.
@@ -72,6 +82,8 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) published: RefCell<Vec<Arc<Publication>>>,
     /// Tasks that have more to do, once the others had their turn.
     pub(crate) next_round: RefCell<Vec<Waker>>,
+    /// And connections.
+    pub(crate) next_turns: RefCell<Vec<ConnId>>,
     /// Wakes the task that wakes them.
     pub(crate) round: Signal,
     /// Closes that the handler asked for, to be done when its call is over.
@@ -84,19 +96,28 @@ pub(crate) struct Shard<H: Handler> {
 /// The connections of a shard, by the index that the hub gave them.
 pub(crate) type Slots<D> = Chunks<Option<Slot<D>>>;
 
-/// What a shard keeps for one connection. The socket itself belongs to the connection's task.
+/// What a shard keeps for one connection: all of it, but for what the hub queues.
 pub(crate) struct Slot<D> {
     pub(crate) conn: ConnId,
-    pub(crate) fd: RawFd,
+    pub(crate) stream: Stream,
     pub(crate) peer: SocketAddr,
     pub(crate) session: Session,
     pub(crate) data: Option<D>,
-    pub(crate) task: Option<Waker>,
-    /// The socket takes no more: the task waits for room.
+    /// The opening handshake, once a part of it has come and until it is answered.
+    pub(crate) handshake: Option<Box<Handshake<D>>>,
+    /// What was read and not handled within the turn's budget.
+    pub(crate) unhandled: Option<Box<Unhandled>>,
+    /// Bytes that came behind the end, and were thrown away.
+    pub(crate) discarded_bytes: usize,
+    /// The peer's side of the TCP connection is shut.
+    pub(crate) ended: bool,
+    /// It is to have a turn.
+    due: bool,
+    /// The socket takes no more: the connection waits for room.
     pub(crate) blocked: bool,
     /// Whether the mesh's fill keeps it from reading.
     pub(crate) hold: Hold,
-    /// The task is to end without further ado.
+    /// It is to end without further ado.
     pub(crate) abort: bool,
 }
 
@@ -113,6 +134,7 @@ impl<H: Handler> Shard<H> {
         node: Node<Pass>,
         epoch: u64,
         handler: H,
+        watch: Watch,
     ) -> Self {
         let room = config.mesh.pending_publishes_max / 2 / mesh.inboxes.len();
         let messages_per_turn = room.clamp(1, limits::MESSAGES_PER_TURN_MAX);
@@ -136,6 +158,9 @@ impl<H: Handler> Shard<H> {
             handler: RefCell::new(handler),
             slots: RefCell::new(Slots::default()),
             scratch: RefCell::new(vec![0; limits::SCRATCH_BYTES].into_boxed_slice()),
+            watch,
+            turns: Turns::default(),
+            listening: Signal::default(),
             flush: Signal::default(),
             left: Signal::default(),
             leaving: Cell::new(None),
@@ -144,6 +169,7 @@ impl<H: Handler> Shard<H> {
             held_back: RefCell::new(Vec::new()),
             holding_back: Signal::default(),
             next_round: RefCell::new(Vec::new()),
+            next_turns: RefCell::new(Vec::new()),
             round: Signal::default(),
             published: RefCell::new(Vec::new()),
             closes: RefCell::new(Vec::new()),
@@ -152,8 +178,9 @@ impl<H: Handler> Shard<H> {
         }
     }
 
-    /// Takes a new socket in. Its session begins with the handshake.
-    pub(crate) fn admit(&self, fd: RawFd, peer: SocketAddr) -> ConnId {
+    /// Takes a new socket in. Its session begins with the handshake, and its deadlines run from
+    /// now.
+    pub(crate) fn admit(&self, fd: OwnedFd, peer: SocketAddr) {
         let now = self.clock.now();
         let conn = self.hub.borrow_mut().connect(now);
         let connection = &self.config.connection;
@@ -165,27 +192,32 @@ impl<H: Handler> Shard<H> {
             },
         );
         let session = Session::new(receiver, now);
-        let slot = Slot {
+        let mut slot = Slot {
             conn,
-            fd,
+            stream: Stream::new(fd),
             peer,
             session,
             data: None,
-            task: None,
+            handshake: None,
+            unhandled: None,
+            discarded_bytes: 0,
+            ended: false,
+            due: false,
             blocked: false,
             hold: Hold::Free,
             abort: self.leaving.get().is_some(),
         };
+        slot.wake(&self.turns);
         let mut slots = self.slots.borrow_mut();
         let place = slots.entry(conn.index as usize);
         assert!(place.is_none(), "the hub gave a slot away twice");
         *place = Some(slot);
         self.live.set(self.live.get() + 1);
         self.stats.accepted.add(1);
-        conn
     }
 
-    /// The connection is gone: leave the topics, tell the handler, free the slot.
+    /// The connection is gone: leave the topics, tell the handler, free the slot, close the
+    /// socket.
     pub(crate) fn release(&self, conn: ConnId) {
         let slot = self.slots.borrow_mut().get_mut(conn.index as usize).and_then(Option::take);
         let mut hub = self.hub.borrow_mut();
@@ -195,7 +227,7 @@ impl<H: Handler> Shard<H> {
         let spoken = self.spoken.borrow_mut().get_mut(conn.index as usize).and_then(Option::take);
         self.mesh.speak(spoken, None);
         let Some(mut slot) = slot else { return };
-        assert_eq!(slot.conn, conn, "a task released a slot that is not its own");
+        assert_eq!(slot.conn, conn, "a turn released a slot that is not its own");
         let closed = slot.session.take_closed();
         if let Some(data) = slot.data {
             self.stats.connections.subtract(1);
@@ -281,7 +313,7 @@ impl<H: Handler> Shard<H> {
         let Some(slot) = slot_mut(&mut slots, conn) else { return };
         if slot.session.phase() == Phase::Upgrading {
             slot.session.lost(by, reason);
-            slot.abort();
+            slot.abort(&self.turns);
         } else if let Some(frame) = slot.session.close(by, code, reason, self.clock.now()) {
             self.hub.borrow_mut().close(conn, frame, Flush::Queued);
         }
@@ -348,24 +380,46 @@ impl<H: Handler> Shard<H> {
 pub(crate) struct Panicked;
 
 impl<D> Slot<D> {
-    /// Ends the connection's task at its next turn, without a closing handshake.
-    pub(crate) fn abort(&mut self) {
+    /// Ends the connection at its next turn, without a closing handshake.
+    pub(crate) fn abort(&mut self, turns: &Turns) {
         self.abort = true;
-        self.wake();
+        self.wake(turns);
     }
 
-    /// Keeps the waker of the connection's task.
+    /// Gives the connection a turn.
     #[inline]
-    pub(crate) fn keep_waker(&mut self, waker: &Waker) {
-        if !self.task.as_ref().is_some_and(|task| task.will_wake(waker)) {
-            self.task = Some(waker.clone());
+    pub(crate) fn wake(&mut self, turns: &Turns) {
+        if !self.due {
+            self.due = true;
+            turns.push(self.conn);
         }
     }
 
-    pub(crate) fn wake(&self) {
-        if let Some(task) = &self.task {
-            task.wake_by_ref();
-        }
+    /// Its turn has come.
+    #[inline]
+    pub(crate) fn begin_turn(&mut self) {
+        self.due = false;
+    }
+}
+
+/// What was read and not handled.
+pub(crate) struct Unhandled {
+    bytes: Vec<u8>,
+    handled: usize,
+}
+
+impl Unhandled {
+    pub(crate) fn new(bytes: Vec<u8>) -> Option<Box<Self>> {
+        (!bytes.is_empty()).then(|| Box::new(Self { bytes, handled: 0 }))
+    }
+
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.handled..]
+    }
+
+    /// Only the last `left` bytes are still not handled.
+    pub(crate) fn leave(&mut self, left: usize) {
+        self.handled = self.bytes.len() - left;
     }
 }
 
@@ -373,3 +427,6 @@ impl<D> Slot<D> {
 pub(crate) fn slot_mut<D>(slots: &mut Slots<D>, conn: ConnId) -> Option<&mut Slot<D>> {
     slots.get_mut(conn.index as usize)?.as_mut().filter(|slot| slot.conn == conn)
 }
+
+// What an idle connection costs here, beside its place in the hub. A KiB is soon spent.
+const _: () = assert!(size_of::<Option<Slot<()>>>() <= 224 && size_of::<Stream>() <= 8);

@@ -1,10 +1,12 @@
-//! The few socket calls that glommio does not offer, on descriptors that a connection's task owns.
+//! The few socket calls that glommio does not offer, on descriptors that others own.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::pin::Pin;
 
-use glommio::net::{TcpListener, TcpStream};
+use futures_lite::AsyncRead;
+use glommio::net::TcpStream;
 use rustix::net::{SendAncillaryBuffer, SendFlags, SocketFlags};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -39,11 +41,11 @@ impl Written {
     }
 }
 
-/// Borrows a descriptor that a connection's task owns.
+/// Borrows a descriptor that a connection's slot owns.
 pub(crate) fn borrow(fd: &RawFd) -> BorrowedFd<'_> {
-    // SAFETY: slots hold the descriptor of their connection's stream, and a task frees its slot
-    // before it drops the stream, in one turn. So a descriptor found in a slot is open for as long
-    // as that turn lasts.
+    // SAFETY: slots own the descriptor of their connection, and a turn that ends the connection
+    // takes the slot out before it drops it. So a descriptor found in a slot is open for as long as
+    // nobody else has a turn; none is kept for longer.
     unsafe { BorrowedFd::borrow_raw(*fd) }
 }
 
@@ -67,7 +69,8 @@ pub(crate) fn shut(fd: RawFd, how: Shutdown) {
     let _ = SockRef::from(&fd).shutdown(how);
 }
 
-/// A listening socket of our own: glommio's has a backlog of 1,024 and no say in it.
+/// A listening socket of our own: glommio's has a backlog of 1,024 and no say in it. It does not
+/// block; what it accepts does, where it is not asked otherwise.
 pub(crate) fn listen(address: SocketAddr, config: &SocketConfig) -> Result<Socket, StartError> {
     let failed = |source| StartError::Listen { address, source };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
@@ -75,6 +78,8 @@ pub(crate) fn listen(address: SocketAddr, config: &SocketConfig) -> Result<Socke
     let open = || -> io::Result<()> {
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(true)?;
+        socket.set_nonblocking(true)?;
+        prepare(&socket, config);
         socket.bind(&address.into())?;
         socket.listen(backlog(config))
     };
@@ -104,50 +109,45 @@ fn backlog(config: &SocketConfig) -> i32 {
     i32::try_from(wanted).unwrap_or(i32::MAX)
 }
 
-/// A listening socket that glommio waits on, and its descriptor, which glommio does not tell.
-pub(crate) struct Listener {
-    pub(crate) waiter: TcpListener,
-    fd: RawFd,
+/// Waits until a descriptor that is no socket has something to tell, or fails.
+///
+/// # Errors
+/// When there is no descriptor left to wait with.
+pub(crate) async fn readable(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // glommio polls for readiness only on behalf of a stream, which closes its descriptor at its
+    // end: so it gets one of its own.
+    let copy = fd.try_clone_to_owned()?;
+    // SAFETY: ownership of the descriptor moves from `copy` to the stream. That it is no socket
+    // makes receiving from it fail, nothing else.
+    let mut stream = unsafe { TcpStream::from_raw_fd(copy.into_raw_fd()) };
+    // A stream polls from its beginning, and receives when that is over: this fails, in time.
+    let _ = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, &mut [0])).await;
+    Ok(())
 }
 
-/// Hands a listening socket to glommio.
-pub(crate) fn to_listener(socket: Socket) -> Listener {
-    let fd = socket.into_raw_fd();
-    // SAFETY: the descriptor is a listening TCP socket, and its ownership moves from `socket` to
-    // the listener.
-    Listener { waiter: unsafe { TcpListener::from_raw_fd(fd) }, fd }
-}
-
-/// Hands an accepted socket to glommio.
-pub(crate) fn to_stream(fd: OwnedFd) -> TcpStream {
-    // SAFETY: the descriptor is a connected TCP socket, and its ownership moves from `fd` to the
-    // stream.
-    unsafe { TcpStream::from_raw_fd(fd.into_raw_fd()) }
-}
-
-/// Accepts what waits already, up to `max`, without blocking.
+/// Accepts what waits already, up to `max`. Says whether there may be more.
+///
+/// # Errors
+/// When a connection cannot be taken, for want of descriptors or of memory.
 pub(crate) fn accept_waiting(
-    listener: &Listener,
+    listener: &OwnedFd,
     max: usize,
-    mut take: impl FnMut(OwnedFd),
-) -> io::Result<()> {
-    let fd = borrow(&listener.fd);
-    // glommio's own accept wants a blocking listener: it is non-blocking only in here.
-    rustix::io::ioctl_fionbio(fd, true)?;
-    let mut outcome = Ok(());
+    mut take: impl FnMut(OwnedFd, SocketAddr),
+) -> io::Result<bool> {
     for _ in 0..max {
-        match rustix::net::accept_with(fd, SocketFlags::CLOEXEC) {
-            Ok(socket) => take(socket),
-            Err(rustix::io::Errno::AGAIN) => break,
-            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => {}
-            Err(error) => {
-                outcome = Err(error.into());
-                break;
+        match rustix::net::acceptfrom_with(listener, SocketFlags::CLOEXEC) {
+            Ok((socket, peer)) => {
+                if let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) {
+                    take(socket, peer);
+                }
             }
+            Err(rustix::io::Errno::AGAIN) => return Ok(false),
+            // Gone before it was accepted.
+            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    rustix::io::ioctl_fionbio(fd, false)?;
-    outcome
+    Ok(true)
 }
 
 /// Whether the process, or the machine, is out of descriptors or memory.
@@ -157,18 +157,15 @@ pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     errors.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-/// Sets what a broadcast socket needs; a failure leaves the default, which works.
-pub(crate) fn prepare(fd: RawFd, config: &SocketConfig) {
-    let fd = borrow(&fd);
-    // glommio's accept leaves it out.
-    let _ = rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC);
-    let socket = SockRef::from(&fd);
-    let _ = socket.set_tcp_nodelay(true);
+/// Sets what a broadcast socket needs: accepted ones have it from their listener (tcp(7)). A
+/// failure leaves the default, which works.
+fn prepare(listener: &Socket, config: &SocketConfig) {
+    let _ = listener.set_tcp_nodelay(true);
     if config.send_buffer_bytes > 0 {
-        let _ = socket.set_send_buffer_size(config.send_buffer_bytes);
+        let _ = listener.set_send_buffer_size(config.send_buffer_bytes);
     }
     if config.notsent_lowat_bytes > 0 {
-        set_notsent_lowat(fd.as_raw_fd(), config.notsent_lowat_bytes);
+        set_notsent_lowat(listener.as_raw_fd(), config.notsent_lowat_bytes);
     }
 }
 

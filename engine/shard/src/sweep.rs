@@ -47,7 +47,7 @@ fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &F
         }
         if slot.blocked {
             // It waits for room in its socket, or for memory, of which nobody tells.
-            slot.wake();
+            slot.wake(&shard.turns);
         }
         match slot.session.poll_timeout(&shard.sessions, now) {
             None => {}
@@ -63,7 +63,7 @@ fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &F
             }
             Some(Due::Abort(reason)) => {
                 slot.session.lost(ClosedBy::Timeout, reason);
-                slot.abort();
+                slot.abort(&shard.turns);
             }
         }
     }

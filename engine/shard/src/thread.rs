@@ -23,7 +23,8 @@ use crate::mesh::{Mailbox, Mesh};
 use crate::pages::Pages;
 use crate::shard::Shard;
 use crate::stats::ShardStats;
-use crate::{ShardId, life, setup, socket};
+use crate::watch::Watch;
+use crate::{ShardId, life, setup};
 
 /// Entries of the executor's rings: as many sockets may wait for readiness before it submits early.
 const RING_DEPTH: usize = 1_024;
@@ -188,6 +189,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         node,
         epoch,
         handler,
+        Watch::new().map_err(|error| error.to_string())?,
     );
     let (listener, mailbox) = (seed.listener, seed.mailbox);
     Ok(Made { executor, shard: Rc::new(shard), listener, mailbox })
@@ -197,7 +199,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
 fn disconnect_all<H: Handler>(shard: &Shard<H>) {
     if let Ok(slots) = shard.slots.try_borrow() {
         for slot in slots.iter().flatten() {
-            socket::shut(slot.fd, Shutdown::Both);
+            slot.stream.shut(Shutdown::Both);
         }
     }
 }

@@ -1,24 +1,21 @@
 //! The opening handshake: an upgrade to the handler, a plain GET to the pages, anything else to its
 //! status.
 
-use std::io::IoSlice;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::AsRawFd;
-use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll};
+use std::task::Poll;
 
 use bytes::Bytes;
 use corecast_hub::ConnId;
 use corecast_hub::session::ClosedBy;
 use corecast_wire::handshake::{accept_response, response};
 use corecast_wire::{HandshakeError, HeadScanner, Request, Upgrade};
-use futures_lite::{AsyncRead, AsyncWrite};
-use glommio::net::TcpStream;
 
 use crate::closing::panicked;
+use crate::connection;
 use crate::handler::{Accept, Handler};
 use crate::shard::{Panicked, Shard, slot_mut};
-use crate::socket;
+use crate::socket::Written;
+use crate::stream::Watched;
 
 /// What a request came to.
 enum Answer<D> {
@@ -52,38 +49,51 @@ impl<D> Default for Handshake<D> {
     }
 }
 
+/// Reads the request, answers it, and tells the handler when it is accepted.
+pub(crate) fn shake<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<Shaken> {
+    let (peer, begun, abort) = {
+        let mut slots = shard.slots.borrow_mut();
+        let Some(slot) = slot_mut(&mut slots, conn) else { return Poll::Ready(Shaken::Lost) };
+        (slot.peer, slot.handshake.take(), slot.abort)
+    };
+    // Most requests come whole and are answered in one turn: nothing is kept of them.
+    let mut handshake = begun.map_or_else(Handshake::default, |begun| *begun);
+    if abort {
+        handshake.give_up(shard, conn);
+        return Poll::Ready(Shaken::Lost);
+    }
+    let shaken = handshake.go_on(shard, conn, peer);
+    if shaken.is_pending()
+        && handshake.has_begun()
+        && let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn)
+    {
+        slot.handshake = Some(Box::new(handshake));
+    }
+    shaken
+}
+
 impl<D: 'static> Handshake<D> {
-    /// Reads the request, answers it, and tells the handler when it is accepted.
-    pub(crate) fn poll<H: Handler<Data = D>>(
+    fn has_begun(&self) -> bool {
+        !self.head.is_empty() || self.answer.is_some()
+    }
+
+    fn go_on<H: Handler<Data = D>>(
         &mut self,
         shard: &Shard<H>,
-        stream: &mut TcpStream,
         conn: ConnId,
-        cx: &mut TaskContext<'_>,
+        peer: SocketAddr,
     ) -> Poll<Shaken> {
-        let Some(peer) = begin_turn(shard, conn, cx) else {
-            self.give_up(shard, stream, conn);
-            return Poll::Ready(Shaken::Lost);
-        };
         while self.answer.is_none() {
-            match self.read(shard, stream, cx) {
+            match self.read(shard, conn, peer) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(Shaken::Lost),
-                Poll::Ready(Some(Ok(None))) => {}
-                Poll::Ready(Some(Ok(Some(length)))) => {
-                    let rest = self.head.split_off(length);
-                    self.answer = Some(answer(shard, conn, peer, &self.head));
-                    self.head = rest;
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.answer = Some(Answer::Refuse(error.to_response().into()));
-                }
+                Poll::Ready(false) => return Poll::Ready(Shaken::Lost),
+                Poll::Ready(true) => {}
             }
         }
-        match self.write(stream, cx) {
+        match self.write(shard, conn) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Err(_)) => return Poll::Ready(Shaken::Lost),
-            Poll::Ready(Ok(())) => {}
+            Poll::Ready(false) => return Poll::Ready(Shaken::Lost),
+            Poll::Ready(true) => {}
         }
         Poll::Ready(match self.answer.take() {
             Some(Answer::Switch(_, data)) => {
@@ -92,79 +102,81 @@ impl<D: 'static> Handshake<D> {
             }
             _ => {
                 shard.stats.refused.add(1);
-                // Closing with bytes unread would reset the connection, and the answer with it:
-                // the task drains them.
-                socket::shut(stream.as_raw_fd(), Shutdown::Write);
                 refused(shard, conn);
                 Shaken::Refused
             }
         })
     }
 
-    /// Reads once. `None` is the end of the connection, `Some(length)` the length of a whole head.
-    fn read<H: Handler>(
+    /// Reads once, and answers a head that is whole: what is left in `head` came behind it. False
+    /// when the connection is over.
+    fn read<H: Handler<Data = D>>(
         &mut self,
         shard: &Shard<H>,
-        stream: &mut TcpStream,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Option<Result<Option<usize>, HandshakeError>>> {
+        conn: ConnId,
+        peer: SocketAddr,
+    ) -> Poll<bool> {
         let mut scratch = shard.scratch.borrow_mut();
-        let read = match Pin::new(stream).poll_read(cx, &mut scratch) {
+        let outcome = slot_mut(&mut shard.slots.borrow_mut(), conn)
+            .map_or(Poll::Ready(Ok(0)), |slot| slot.stream.read(&mut scratch));
+        let read = match outcome {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(None),
-            Poll::Ready(Ok(read)) => read,
+            Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),
+            Poll::Ready(Ok(read)) => &scratch[..read],
         };
-        shard.stats.bytes_in.add(read as u64);
-        let seen = self.head.len();
-        self.head.extend_from_slice(&scratch[..read]);
-        let end = self.scanner.feed(&scratch[..read]);
-        Poll::Ready(Some(end.map(|end| end.map(|length| seen + length))))
+        shard.stats.bytes_in.add(read.len() as u64);
+        match self.scanner.feed(read) {
+            Ok(None) => self.head.extend_from_slice(read),
+            Ok(Some(end)) => {
+                let (end, rest) = read.split_at(end);
+                let head = if self.head.is_empty() {
+                    end
+                } else {
+                    self.head.extend_from_slice(end);
+                    &self.head
+                };
+                self.answer = Some(answer(shard, conn, peer, head));
+                self.head = rest.to_vec();
+            }
+            Err(error) => self.answer = Some(Answer::Refuse(error.to_response().into())),
+        }
+        Poll::Ready(true)
     }
 
     /// The connection is to end. A client that began a request and was too slow is told so, as far
     /// as its socket takes it; one that has said nothing has asked for nothing.
-    fn give_up<H: Handler<Data = D>>(&self, shard: &Shard<H>, stream: &TcpStream, conn: ConnId) {
-        let timed_out = slot_mut(&mut shard.slots.borrow_mut(), conn)
-            .and_then(|slot| Some(slot.session.closed()?.by == ClosedBy::Timeout))
-            .unwrap_or(false);
+    fn give_up<H: Handler<Data = D>>(&self, shard: &Shard<H>, conn: ConnId) {
+        let mut slots = shard.slots.borrow_mut();
+        let Some(slot) = slot_mut(&mut slots, conn) else { return };
+        let timed_out = slot.session.closed().is_some_and(|closed| closed.by == ClosedBy::Timeout);
         if timed_out && self.answer.is_none() && !self.head.is_empty() {
             shard.stats.refused.add(1);
             let answer = plain(408, "the opening handshake took too long");
-            let _ = socket::write(stream.as_raw_fd(), &[IoSlice::new(&answer)]);
+            let _ = slot.stream.write(&answer);
         }
     }
 
-    fn write(
-        &mut self,
-        stream: &mut TcpStream,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    /// Writes what is left of the answer. False when the connection is over.
+    fn write<H: Handler<Data = D>>(&mut self, shard: &Shard<H>, conn: ConnId) -> Poll<bool> {
         let bytes: &[u8] = match &self.answer {
             Some(Answer::Switch(response, _)) => response,
             Some(Answer::Refuse(response)) => response,
             None => &[],
         };
         while self.sent_bytes < bytes.len() {
-            match Pin::new(&mut *stream).poll_write(cx, &bytes[self.sent_bytes..]) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Ready(Ok(sent)) => self.sent_bytes += sent,
+            let written = slot_mut(&mut shard.slots.borrow_mut(), conn)
+                .map_or(Written::Failed(0), |slot| slot.stream.write(&bytes[self.sent_bytes..]));
+            match written {
+                Written::Bytes(sent) => self.sent_bytes += sent,
+                Written::Failed(_) => return Poll::Ready(false),
+                Written::WouldBlock if connection::watch(shard, conn, Watched::ReadsAndRoom) => {
+                    return Poll::Pending;
+                }
+                Written::WouldBlock => return Poll::Ready(false),
             }
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(true)
     }
-}
-
-/// Leaves the waker with the slot; `None` when the connection is to end.
-fn begin_turn<H: Handler>(
-    shard: &Shard<H>,
-    conn: ConnId,
-    cx: &TaskContext<'_>,
-) -> Option<SocketAddr> {
-    let mut slots = shard.slots.borrow_mut();
-    let slot = slot_mut(&mut slots, conn).filter(|slot| !slot.abort)?;
-    slot.keep_waker(cx.waker());
-    Some(slot.peer)
 }
 
 fn answer<H: Handler>(
@@ -228,9 +240,11 @@ fn open<H: Handler>(shard: &Shard<H>, conn: ConnId, peer: SocketAddr, data: H::D
     shard.settle();
 }
 
-/// The answer is out and our side shut: the peer's end is awaited, for a second.
+/// The answer is out: our side is shut, and the peer's end is awaited, for a second. Closing with
+/// bytes unread would reset the connection, and the answer with it: they are drained.
 fn refused<H: Handler>(shard: &Shard<H>, conn: ConnId) {
     if let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn) {
+        slot.stream.shut(Shutdown::Write);
         slot.session.drain(shard.clock.now());
     }
 }

@@ -16,6 +16,7 @@ use crate::handler::Handler;
 use crate::limits::GATHER_FRAMES_MAX;
 use crate::shard::{Shard, Slot, slot_mut};
 use crate::socket::{self, Written};
+use crate::turns::Turns;
 use ring::Ring;
 use window::Window;
 
@@ -86,7 +87,7 @@ impl Flusher {
         let mut slots = shard.slots.borrow_mut();
         let fds = chunk.iter().filter_map(|&conn| {
             let slot = slot_mut(&mut slots, conn)?;
-            (!slot.abort).then_some((conn, slot.fd))
+            (!slot.abort).then_some((conn, slot.stream.raw()))
         });
         self.targets.clear();
         self.targets.extend(fds);
@@ -122,18 +123,18 @@ impl Flusher {
                             socket::shut(fd, std::net::Shutdown::Write);
                         }
                         // Where the peer's side is shut already, that was all.
-                        slot.wake();
+                        slot.wake(&shard.turns);
                     }
                     if hub.outbox(conn).is_some_and(Outbox::is_begun) {
                         // A short write: the socket is full.
-                        block(&mut hub, slot, conn);
+                        block(&mut hub, slot, &shard.turns);
                     }
                 }
-                Written::WouldBlock => block(&mut hub, slot, conn),
+                Written::WouldBlock => block(&mut hub, slot, &shard.turns),
                 Written::Failed(error) => {
                     let error = std::io::Error::from_raw_os_error(error);
                     slot.session.lost(ClosedBy::Transport, &error.to_string());
-                    slot.abort();
+                    slot.abort(&shard.turns);
                 }
             }
         }
@@ -157,11 +158,11 @@ pub(crate) fn write_now<H: Handler>(shard: &Shard<H>, conn: ConnId, fd: RawFd) {
     }
 }
 
-/// The socket takes no more: its task waits for room, and what is queued waits with it.
-fn block<D>(hub: &mut Hub, slot: &mut Slot<D>, conn: ConnId) {
-    hub.set_blocked(conn, true);
+/// The socket takes no more: its connection waits for room, and what is queued waits with it.
+fn block<D>(hub: &mut Hub, slot: &mut Slot<D>, turns: &Turns) {
+    hub.set_blocked(slot.conn, true);
     slot.blocked = true;
-    slot.wake();
+    slot.wake(turns);
 }
 
 /// One `send` or `sendmsg` a socket: for a handful of them, and the fallback.
