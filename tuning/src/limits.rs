@@ -1,7 +1,7 @@
 //! The numbers a machine is judged by, each with its source.
 
-/// The oldest kernel glommio 0.9 accepts, as (major, minor).
-pub const KERNEL_MIN: (u32, u32) = (5, 8);
+/// The oldest kernel that will do (epoll_pwait2; glommio 0.9 wants 5.8), as (major, minor).
+pub const KERNEL_MIN: (u32, u32) = (5, 11);
 
 /// Kernels that charge rings to the memory cgroup instead of the memlock limit: from the first
 /// version to before the second. Before 5.12 rings were locked memory, and since 6.14, where they

@@ -43,7 +43,7 @@ pub(crate) fn io_uring(facts: &Facts) -> Option<Finding> {
         ),
         IoUring::NotInKernel => problem(
             "not in this kernel",
-            "Use Linux 5.8 or later, built with CONFIG_IO_URING (some sandboxes, gVisor among \
+            "Use Linux 5.11 or later, built with CONFIG_IO_URING (some sandboxes, gVisor among \
              them, have none at all)",
         ),
         IoUring::DisabledBySysctl { value } => problem(
@@ -151,7 +151,7 @@ mod tests {
         let facts = Facts { kernel: Kernel::parse("5.4.0-old"), ..good_facts() };
         let finding = one(&facts, 1);
         assert_eq!((finding.subject, finding.value.as_str()), ("kernel", "5.4.0-old"));
-        assert!(finding.what_to_do.contains("5.8"));
+        assert!(finding.what_to_do.contains("5.11"));
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(finding.value, "soft limit 64 KiB");
         assert!(finding.what_to_do.contains("512 KiB"), "{finding}");
 
-        for release in ["5.10.0", "6.18.0"] {
+        for release in ["5.11.0", "6.18.0"] {
             assert_eq!(start_problems(&on(release, 704 * 1024), 1), vec![]);
             let finding = one(&on(release, 704 * 1024), 2);
             assert!(finding.what_to_do.contains("1408 KiB"), "{finding}");

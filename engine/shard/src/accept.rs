@@ -26,7 +26,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: OwnedFd) {
     let mut reserve = Reserve::open();
     while let Err(error) = shard.watch.listener(listener.as_fd()) {
         tracing::error!(shard = shard.id.0, %error, "cannot watch the listener: trying again");
-        glommio::timer::sleep(REST).await;
+        shard.sleep(REST).await;
     }
     loop {
         let accepted = socket::accept_waiting(&listener, ACCEPTS_PER_TURN_MAX, |fd, peer| {
@@ -35,18 +35,18 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: OwnedFd) {
         match accepted {
             Ok(false) => shard.listening.wait().await,
             // Others want their turn, and the executor a look at its rings.
-            Ok(true) => pace::pause().await,
+            Ok(true) => pace::pause(&shard).await,
             Err(error) if socket::is_exhaustion(&error) => {
                 shard.stats.accept_errors.add(1);
                 tracing::warn!(shard = shard.id.0, %error, "cannot accept: refusing who waits");
                 reserve.refuse_waiting(&listener);
-                glommio::timer::sleep(REST).await;
+                shard.sleep(REST).await;
             }
             Err(error) => {
                 // What is wrong with one connection that waits (accept(2)), or a listener that is
                 // closing.
                 tracing::debug!(shard = shard.id.0, %error, "cannot accept");
-                glommio::timer::sleep(REST / 100).await;
+                shard.sleep(REST / 100).await;
             }
         }
     }

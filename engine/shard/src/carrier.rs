@@ -119,7 +119,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
         let wait = due.map_or(IDLE, |due| due.since(shard.clock.now()));
         if !wait.is_zero() {
             let timer = async {
-                glommio::timer::sleep(wait).await;
+                shard.sleep(wait).await;
                 true
             };
             let earlier = async {
@@ -133,7 +133,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
         with_node(&shard, &mut shard.hub.borrow_mut(), |node, turn| node.tick(turn));
         shard.settle();
         if wait.is_zero() {
-            crate::pace::pause().await;
+            crate::pace::pause(&shard).await;
         }
     }
 }
@@ -151,7 +151,7 @@ pub(crate) async fn run_timer<H: Handler>(shard: Rc<Shard<H>>) {
         });
         shard.settle();
         let Some(wait) = wait else { return };
-        glommio::timer::sleep(wait.max(Duration::from_millis(1))).await;
+        shard.sleep(wait.max(Duration::from_millis(1))).await;
     }
 }
 

@@ -1,9 +1,7 @@
 //! The mesh task of a shard: does what other threads put into its inbox.
 
-use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 
 use corecast_hub::SharedFrame;
 use corecast_hub::session::ClosedBy;
@@ -18,32 +16,36 @@ use crate::shard::Shard;
 /// Runs until the executor ends the task.
 pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mailbox: Mailbox) {
     let mut done = Vec::new();
-    poll_fn(|cx| {
-        let (mut deliveries, mut jobs) = (0, 0);
-        let mut more = true;
-        while more && deliveries < MESH_DELIVERIES_PER_TURN_MAX && jobs < MESH_JOBS_PER_TURN_MAX {
-            jobs += 1;
-            match mailbox.take(cx.waker()) {
-                // Each of the feed's jobs gives its place back with its last copy.
-                Some(Job::Node(job)) => deliveries += 1 + carrier::carry(&shard, job),
-                Some(Job::Tell { to, event, .. }) => carrier::tell_one(&shard, to, *event),
-                Some(job) => {
-                    deliveries += 1 + perform(&shard, &job);
-                    done.push(job);
-                }
-                None => more = false,
-            }
-        }
-        shard.settle();
-        // Only now that it is known which outboxes they filled, their places are given back.
-        done.clear();
-        if more {
+    loop {
+        shard.mail.wait().await;
+        while deliver(&shard, &mailbox, &mut done) {
             // The flusher and the readers want their turn before the rest.
-            pace::next_round(&shard, cx.waker());
+            pace::pause(&shard).await;
         }
-        Poll::<()>::Pending
-    })
-    .await;
+    }
+}
+
+/// Does jobs, as many as make a turn. Says whether there may be more.
+fn deliver<H: Handler>(shard: &Shard<H>, mailbox: &Mailbox, done: &mut Vec<Job>) -> bool {
+    let (mut deliveries, mut jobs) = (0, 0);
+    let mut more = true;
+    while more && deliveries < MESH_DELIVERIES_PER_TURN_MAX && jobs < MESH_JOBS_PER_TURN_MAX {
+        jobs += 1;
+        match mailbox.take() {
+            // Each of the feed's jobs gives its place back with its last copy.
+            Some(Job::Node(job)) => deliveries += 1 + carrier::carry(shard, job),
+            Some(Job::Tell { to, event, .. }) => carrier::tell_one(shard, to, *event),
+            Some(job) => {
+                deliveries += 1 + perform(shard, &job);
+                done.push(job);
+            }
+            None => more = false,
+        }
+    }
+    shard.settle();
+    // Only now that it is known which outboxes they filled, their places are given back.
+    done.clear();
+    more
 }
 
 /// Does one job. Returns the frames that it queued.

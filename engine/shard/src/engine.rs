@@ -61,7 +61,7 @@ impl Engine {
         setup::check_machine(cpus.len())?;
         let (address, listeners) = setup::listeners(&config, cpus.len())?;
         let clock = Clock::start();
-        let (mesh, mailboxes) = connect_all(&config, cpus.len());
+        let (mesh, mailboxes) = connect_all(&config, cpus.len())?;
         let stats: Box<[_]> = cpus.iter().map(|_| Arc::new(ShardStats::default())).collect();
         let outcome = Arc::new(Outcome::new(cpus.len(), Arc::clone(&mesh.admission)));
         let (config, factory) = (Arc::new(config), Arc::new(factory));
@@ -238,13 +238,19 @@ impl Mesh {
     }
 }
 
-fn connect_all(config: &Config, shards: usize) -> (Arc<Mesh>, Vec<Mailbox>) {
+fn connect_all(config: &Config, shards: usize) -> Result<(Arc<Mesh>, Vec<Mailbox>), StartError> {
     let capacity = config.mesh.pending_publishes_max + MESH_OWN_JOBS_MAX + INBOX_SPARE;
-    let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) =
-        (0..shards).map(|_| mailbox(capacity)).unzip();
+    let both = |index| {
+        mailbox(capacity).map_err(|error| StartError::Shard {
+            shard: setup::shard_id(index),
+            problem: format!("no descriptor for its inbox: {error}"),
+        })
+    };
+    let both = (0..shards).map(both).collect::<Result<Vec<_>, _>>()?;
+    let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) = both.into_iter().unzip();
     let admission = Admission::new(config.mesh.clone(), &config.outbox);
     let speakers = Default::default();
-    (Arc::new(Mesh { inboxes: inboxes.into(), admission, speakers }), mailboxes)
+    Ok((Arc::new(Mesh { inboxes: inboxes.into(), admission, speakers }), mailboxes))
 }
 
 /// What the shards' threads leave behind.

@@ -39,6 +39,7 @@ mod stats;
 mod stream;
 mod sweep;
 mod thread;
+mod timers;
 mod turns;
 mod upgrade;
 mod versions;

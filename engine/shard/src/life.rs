@@ -53,13 +53,13 @@ pub(crate) async fn live<H: Handler>(
         task.cancel().await;
     }
     shard.flush.forget();
+    shard.mail.forget();
     shard.turns.forget();
     shard.listening.forget();
     shard.holding_back.forget();
     shard.left.forget();
     shard.round.forget();
     shard.ticking.forget();
-    shard.next_round.take();
 }
 
 /// Waits for the last connection to go, at most until the deadline, which may yet be brought
@@ -67,7 +67,7 @@ pub(crate) async fn live<H: Handler>(
 async fn wait_until_deadline<H: Handler>(shard: &Shard<H>) {
     let passed = |deadline: Option<Timestamp>| deadline.is_none_or(|at| at <= shard.clock.now());
     while shard.live.get() > 0 && !passed(shard.leaving.get()) {
-        glommio::timer::sleep(LOOK_EVERY).await;
+        shard.sleep(LOOK_EVERY).await;
     }
 }
 
@@ -75,7 +75,7 @@ async fn wait_until_deadline<H: Handler>(shard: &Shard<H>) {
 async fn wait_while_they_go<H: Handler>(shard: &Shard<H>) {
     let (mut live, mut since) = (shard.live.get(), shard.clock.now());
     while live > 0 && shard.clock.now().since(since) < ABORT_GRACE {
-        glommio::timer::sleep(LOOK_EVERY).await;
+        shard.sleep(LOOK_EVERY).await;
         if shard.live.get() < live {
             (live, since) = (shard.live.get(), shard.clock.now());
         }

@@ -2,13 +2,10 @@
 //! half of what may be pending is. A flood then waits in the kernel, on its own connection, and a
 //! message of another is not refused for it.
 //!
-//! And who could go on without end waits for the next round: a task that wakes itself keeps glommio
-//! from its rings, and so all others from their bytes, for 100 ms. (A shorter preemption timer is
-//! no way out: where it fires before the first task ran, glommio 0.9 goes to sleep over tasks that
-//! can run.)
+//! And who could go on without end waits for the next round: all others have their turn before it,
+//! those included whose bytes are only just coming in.
 
 use std::rc::Rc;
-use std::task::Waker;
 use std::time::Duration;
 
 use corecast_hub::ConnId;
@@ -19,9 +16,6 @@ use crate::shard::{Shard, slot_mut};
 /// Time between two looks for room, while somebody is held back. The shards give room back within
 /// a turn; a waker of this thread in a list that all threads share would cost more than to look.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-
-/// Any time that is not over at once makes the executor look at its rings.
-const ROUND: Duration = Duration::from_micros(1);
 
 /// Looks in vain after which everybody may read once: a publisher that never waits for room keeps
 /// the mesh full, and pongs and Closes must be read all the same.
@@ -68,7 +62,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
             if shard.mesh.admission.has_room() {
                 break;
             }
-            glommio::timer::sleep(LOOK_EVERY).await;
+            shard.sleep(LOOK_EVERY).await;
         }
         let held_back = shard.held_back.take();
         let mut slots = shard.slots.borrow_mut();
@@ -82,15 +76,8 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
 }
 
 /// Lets all others have their turn, those included whose bytes are only just coming in.
-pub(crate) async fn pause() {
-    glommio::timer::sleep(ROUND).await;
-}
-
-/// Wakes a task that has more to do when all others had their turn, those included whose bytes are
-/// only just coming in.
-pub(crate) fn next_round<H: Handler>(shard: &Shard<H>, task: &Waker) {
-    shard.next_round.borrow_mut().push(task.clone());
-    shard.round.raise();
+pub(crate) async fn pause<H: Handler>(shard: &Shard<H>) {
+    shard.sleep(Duration::ZERO).await;
 }
 
 /// Gives a connection that has more to do another turn when all others had theirs.
@@ -103,9 +90,7 @@ pub(crate) fn next_turn<H: Handler>(shard: &Shard<H>, conn: ConnId) {
 pub(crate) async fn run_rounds<H: Handler>(shard: Rc<Shard<H>>) {
     loop {
         shard.round.wait().await;
-        pause().await;
-        let tasks = shard.next_round.take();
-        tasks.into_iter().for_each(Waker::wake);
+        pause(&shard).await;
         let conns = shard.next_turns.take();
         let mut slots = shard.slots.borrow_mut();
         for conn in conns {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Waker;
+use std::time::Duration;
 
 use corecast_hub::chunks::Chunks;
 use corecast_hub::node::{Broadcast, Event, Node};
@@ -27,6 +27,7 @@ use crate::publish::{Publishing, Sequences};
 use crate::signal::Signal;
 use crate::stats::ShardStats;
 use crate::stream::Stream;
+use crate::timers::{Sleep, Timers};
 use crate::turns::Turns;
 use crate::upgrade::Handshake;
 use crate::watch::Watch;
@@ -61,6 +62,10 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) sequences: RefCell<Sequences>,
     /// Tells who has something to read.
     pub(crate) watch: Watch,
+    /// Who sleeps.
+    pub(crate) timers: Timers,
+    /// Wakes the mesh task.
+    pub(crate) mail: Signal,
     /// Whose turn it is.
     pub(crate) turns: Turns,
     /// Wakes the listener's task.
@@ -80,9 +85,7 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) holding_back: Signal,
     /// What was published in this turn, whose places in the mesh are given back by `settle`.
     pub(crate) published: RefCell<Vec<Arc<Publication>>>,
-    /// Tasks that have more to do, once the others had their turn.
-    pub(crate) next_round: RefCell<Vec<Waker>>,
-    /// And connections.
+    /// Connections that have more to do, once the others had their turn.
     pub(crate) next_turns: RefCell<Vec<ConnId>>,
     /// Wakes the task that wakes them.
     pub(crate) round: Signal,
@@ -159,6 +162,8 @@ impl<H: Handler> Shard<H> {
             slots: RefCell::new(Slots::default()),
             scratch: RefCell::new(vec![0; limits::SCRATCH_BYTES].into_boxed_slice()),
             watch,
+            timers: Timers::default(),
+            mail: Signal::default(),
             turns: Turns::default(),
             listening: Signal::default(),
             flush: Signal::default(),
@@ -168,7 +173,6 @@ impl<H: Handler> Shard<H> {
             messages_per_turn,
             held_back: RefCell::new(Vec::new()),
             holding_back: Signal::default(),
-            next_round: RefCell::new(Vec::new()),
             next_turns: RefCell::new(Vec::new()),
             round: Signal::default(),
             published: RefCell::new(Vec::new()),
@@ -176,6 +180,12 @@ impl<H: Handler> Shard<H> {
             slow: RefCell::new(Vec::new()),
             congested: Cell::new(0),
         }
+    }
+
+    /// Sleeps this long; not at all, for a time of zero, but until all others had their turn, those
+    /// included whose bytes are only just coming in.
+    pub(crate) fn sleep(&self, time: Duration) -> Sleep<'_> {
+        self.timers.sleep_until(self.clock.now().after(time))
     }
 
     /// Takes a new socket in. Its session begins with the handshake, and its deadlines run from

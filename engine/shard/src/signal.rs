@@ -1,8 +1,38 @@
-//! A wake between two tasks of one shard.
+//! A wake between two tasks of one shard, and the count of all of them: who sees that nobody was
+//! woken while all others had their turn knows that nobody can run.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
+
+thread_local! {
+    /// Wakes on this thread, which is one shard's.
+    static WAKES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Wakes so far, on this thread.
+#[inline]
+pub(crate) fn wakes() -> u64 {
+    WAKES.get()
+}
+
+/// Wakes a task of this thread, and counts it.
+#[inline]
+pub(crate) fn wake(waker: Waker) {
+    WAKES.set(WAKES.get() + 1);
+    waker.wake();
+}
+
+/// Lets all others that can run have their turn. It counts as a wake: there is more to do.
+pub(crate) async fn yield_now() {
+    WAKES.set(WAKES.get() + 1);
+    step_back().await;
+}
+
+/// The same for who has nothing to do himself.
+pub(crate) async fn step_back() {
+    futures_lite::future::yield_now().await;
+}
 
 /// Raised by many, waited for by one task.
 #[derive(Debug, Default)]
@@ -19,7 +49,7 @@ impl Signal {
         if !self.raised.replace(true)
             && let Some(waiter) = self.waiter.take()
         {
-            waiter.wake();
+            wake(waiter);
         }
     }
 
@@ -38,7 +68,7 @@ impl Signal {
                 return Poll::Ready(());
             }
             if self.raised.get() {
-                cx.waker().wake_by_ref();
+                wake(cx.waker().clone());
             } else {
                 self.waiter.replace(Some(cx.waker().clone()));
             }

@@ -1,12 +1,9 @@
-//! The few socket calls that glommio does not offer, on descriptors that others own.
+//! The few socket calls of a shard, on descriptors that others own.
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::pin::Pin;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use futures_lite::AsyncRead;
-use glommio::net::TcpStream;
 use rustix::net::{SendAncillaryBuffer, SendFlags, SocketFlags};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -107,22 +104,6 @@ fn backlog(config: &SocketConfig) -> i32 {
         backlog => backlog,
     };
     i32::try_from(wanted).unwrap_or(i32::MAX)
-}
-
-/// Waits until a descriptor that is no socket has something to tell, or fails.
-///
-/// # Errors
-/// When there is no descriptor left to wait with.
-pub(crate) async fn readable(fd: BorrowedFd<'_>) -> io::Result<()> {
-    // glommio polls for readiness only on behalf of a stream, which closes its descriptor at its
-    // end: so it gets one of its own.
-    let copy = fd.try_clone_to_owned()?;
-    // SAFETY: ownership of the descriptor moves from `copy` to the stream. That it is no socket
-    // makes receiving from it fail, nothing else.
-    let mut stream = unsafe { TcpStream::from_raw_fd(copy.into_raw_fd()) };
-    // A stream polls from its beginning, and receives when that is over: this fails, in time.
-    let _ = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, &mut [0])).await;
-    Ok(())
 }
 
 /// Accepts what waits already, up to `max`. Says whether there may be more.

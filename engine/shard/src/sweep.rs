@@ -22,7 +22,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
     let ping = Frame::ping(&[]);
     let mut next = 0;
     loop {
-        glommio::timer::sleep(TICK).await;
+        shard.sleep(TICK).await;
         let slots = shard.slots.borrow().capacity();
         if next >= slots {
             next = 0;

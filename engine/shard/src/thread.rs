@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::net::Shutdown;
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -77,6 +78,8 @@ fn run<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H, started: Started)
     let (id, clock) = (seed.id, seed.clock);
     let (mesh, outcome) = (Arc::clone(&seed.mesh), Arc::clone(&seed.outcome));
     mask_sigpipe();
+    // The kernel wakes others up to 50 µs late, which is as long as a flush window.
+    let _ = rustix::thread::set_current_timer_slack(Some(NonZeroU64::MIN));
     let made = catch_unwind(AssertUnwindSafe(|| make(seed, factory)));
     let problem = match made {
         Ok(Ok(made)) => {
@@ -177,6 +180,8 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         missed_bytes_max: seed.config.outbox.bytes_max / 2,
     });
     let node = Node::new(seed.id.0, shards, home, namespaces);
+    let inbox = &seed.mesh.inboxes[usize::from(seed.id.0)];
+    let watch = Watch::new(inbox).map_err(|error| error.to_string())?;
     let handler = factory(seed.id);
     let shard = Shard::new(
         seed.id,
@@ -189,7 +194,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         node,
         epoch,
         handler,
-        Watch::new().map_err(|error| error.to_string())?,
+        watch,
     );
     let (listener, mailbox) = (seed.listener, seed.mailbox);
     Ok(Made { executor, shard: Rc::new(shard), listener, mailbox })

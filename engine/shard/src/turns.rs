@@ -9,7 +9,7 @@ use crate::connection;
 use crate::handler::Handler;
 use crate::limits::TURNS_MAX;
 use crate::shard::Shard;
-use crate::signal::Signal;
+use crate::signal::{self, Signal};
 
 /// The connections that are to have a turn, each once.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
             }
             if some.len() == TURNS_MAX {
                 // The flusher and the mesh have theirs in between.
-                futures_lite::future::yield_now().await;
+                signal::yield_now().await;
             }
         }
         due.clear();

@@ -119,7 +119,7 @@ fn kernel_and_ring_levels() {
     let on = |release: &str| Facts { kernel: Kernel::parse(release), ..good_facts() };
     expect_facts(&on("5.4.0"), "kernel", Problem);
     expect_facts(&on("custom"), "kernel", Advice);
-    expect_facts(&on("5.8.0"), "kernel", Ok);
+    expect_facts(&on("5.11.0"), "kernel", Ok);
     let io_uring = IoUring::BlockedBySeccomp;
     expect_facts(&Facts { io_uring, ..good_facts() }, "io_uring", Problem);
     expect_machine("ring options", Advice, |m| m.ring_options[0].present = false);

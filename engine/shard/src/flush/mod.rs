@@ -62,7 +62,7 @@ impl Flusher {
         loop {
             shard.flush.wait().await;
             if let Some(window) = self.window.due() {
-                glommio::timer::sleep(window).await;
+                shard.sleep(window).await;
             }
             let begun = shard.clock.now();
             self.flush(&shard);

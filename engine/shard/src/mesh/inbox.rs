@@ -1,13 +1,14 @@
 //! One shard's inbox: a bounded crossbeam channel, and a wake only when the shard may be asleep.
 
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Waker;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::Job;
-use crate::lock::Lock;
 
 /// The sending side; cloned to every publisher and shard.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub(crate) struct Inbox {
     /// To empty the channel when its shard has ended: a bounded channel keeps what is in it for as
     /// long as there are senders, and with it places in the mesh and reports that somebody awaits.
     leftover: Receiver<Job>,
-    signal: Arc<Signal>,
+    bell: Arc<Bell>,
 }
 
 /// The receiving side, owned by the shard's mesh task.
@@ -25,85 +26,93 @@ pub(crate) struct Mailbox {
     inbox: Inbox,
 }
 
-/// Whether the receiver waits, and how to wake it.
-#[derive(Debug, Default)]
-struct Signal {
-    waiting: AtomicBool,
+/// Whether the shard sleeps, and how to wake it.
+#[derive(Debug)]
+struct Bell {
+    asleep: AtomicBool,
     closed: AtomicBool,
-    waker: Lock<Option<Waker>>,
+    rope: OwnedFd,
 }
 
 /// An inbox for `capacity` jobs.
-pub(crate) fn mailbox(capacity: usize) -> (Inbox, Mailbox) {
+///
+/// # Errors
+/// When there is no descriptor left to wake its shard with.
+pub(crate) fn mailbox(capacity: usize) -> io::Result<(Inbox, Mailbox)> {
     let (sender, leftover) = bounded(capacity);
-    let inbox = Inbox { sender, leftover, signal: Arc::default() };
-    (inbox.clone(), Mailbox { inbox })
+    let rope = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    let (asleep, closed) = (AtomicBool::new(false), AtomicBool::new(false));
+    let inbox = Inbox { sender, leftover, bell: Arc::new(Bell { asleep, closed, rope }) };
+    Ok((inbox.clone(), Mailbox { inbox }))
 }
 
 impl Inbox {
     /// Puts a job in. False when the inbox is full or the shard is gone.
     pub(crate) fn post(&self, job: Job) -> bool {
-        if self.signal.closed.load(Ordering::SeqCst) || self.sender.try_send(job).is_err() {
+        if self.bell.closed.load(Ordering::SeqCst) || self.sender.try_send(job).is_err() {
             return false;
         }
         // One that came in while it was being closed is taken out by one of the two.
-        if self.signal.closed.load(Ordering::SeqCst) {
+        if self.bell.closed.load(Ordering::SeqCst) {
             self.close();
             return false;
         }
-        self.signal.wake();
+        self.bell.ring();
         true
     }
 
     /// The shard has ended: nothing is taken in any more, and what is in there is dropped.
     pub(crate) fn close(&self) {
-        self.signal.closed.store(true, Ordering::SeqCst);
+        self.bell.closed.store(true, Ordering::SeqCst);
         while self.leftover.try_recv().is_ok() {}
+    }
+
+    /// Whether there is anything to take out.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.leftover.is_empty()
+    }
+
+    /// The shard is about to sleep: from now on the next job wakes it. False when there is one
+    /// already.
+    pub(crate) fn fall_asleep(&self) -> bool {
+        self.bell.asleep.store(true, Ordering::SeqCst);
+        // A job that comes between the two sees it asleep, or is seen here.
+        fence(Ordering::SeqCst);
+        self.is_empty()
+    }
+
+    /// The shard is awake: it looks at its inbox without being told to.
+    pub(crate) fn wake_up(&self) {
+        self.bell.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// Becomes readable when a job comes for a shard that sleeps.
+    pub(crate) fn rope(&self) -> BorrowedFd<'_> {
+        self.bell.rope.as_fd()
     }
 }
 
 impl Mailbox {
-    /// The next job, or `None` when there is none: then `waker` is woken by the next one.
-    pub(crate) fn take(&self, waker: &Waker) -> Option<Job> {
-        let Inbox { leftover, signal, .. } = &self.inbox;
-        if let Ok(job) = leftover.try_recv() {
-            return Some(job);
-        }
-        signal.wait(waker);
-        // A job that came between the two looks did not see us waiting.
-        let job = leftover.try_recv().ok();
-        if job.is_some() {
-            signal.waiting.store(false, Ordering::SeqCst);
-        }
-        job
+    /// The next job.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<Job> {
+        self.inbox.leftover.try_recv().ok()
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
         self.inbox.close();
-        // The waker belongs to this thread's executor: others must not be those that drop it.
-        self.inbox.signal.waker.lock().take();
     }
 }
 
-impl Signal {
-    fn wait(&self, waker: &Waker) {
-        let mut slot = self.waker.lock();
-        if !slot.as_ref().is_some_and(|present| present.will_wake(waker)) {
-            *slot = Some(waker.clone());
-        }
-        drop(slot);
-        self.waiting.store(true, Ordering::SeqCst);
-    }
-
-    fn wake(&self) {
-        std::sync::atomic::fence(Ordering::SeqCst);
-        if self.waiting.load(Ordering::Relaxed) && self.waiting.swap(false, Ordering::SeqCst) {
-            let slot = self.waker.lock();
-            if let Some(waker) = slot.as_ref() {
-                waker.wake_by_ref();
-            }
+impl Bell {
+    fn ring(&self) {
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) && self.asleep.swap(false, Ordering::SeqCst) {
+            // Fails only where it has been rung 2^64 times without anybody reading it.
+            let _ = rustix::io::write(&self.rope, &1u64.to_ne_bytes());
         }
     }
 }
