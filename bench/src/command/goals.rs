@@ -178,7 +178,8 @@ impl Run<'_> {
             Ok(Judged { measured, reached, remarks }) => (measured, Some(reached), remarks),
             Err(error) => {
                 eprintln!("  {goal} could not be measured: {error:#}");
-                (format!("{error:#}").replace('\n', " · "), None, Vec::new())
+                let why = format!("{error:#}").replace('\n', " · ");
+                ("–".to_owned(), None, vec![why])
             }
         };
         self.verdicts.push(Verdict { goal, workload, wanted, measured, reached, remarks });
