@@ -1,4 +1,5 @@
-//! The highest rate that a server keeps up with: doubled until it fails, then halved in between.
+//! The highest rate that a server keeps up with: doubled until it fails twice, then halved in
+//! between.
 
 use std::fmt::Display;
 
@@ -75,15 +76,20 @@ struct Search {
     held: f64,
     failed: Option<f64>,
     client_bound: bool,
+    /// Failed once: a stall of the machine is no limit of the server, so it has a second try.
+    again: Option<f64>,
 }
 
 impl Search {
     fn new(first: f64) -> Self {
-        Self { first, held: 0.0, failed: None, client_bound: false }
+        Self { first, held: 0.0, failed: None, client_bound: false, again: None }
     }
 
     /// The rate to try next; nothing when the answer is exact enough.
     fn next(&self) -> Option<f64> {
+        if self.again.is_some() {
+            return self.again;
+        }
         match self.failed {
             None if self.held == 0.0 => Some(self.first),
             None => Some(self.held * 2.0).filter(|rate| *rate <= RATE_MAX),
@@ -95,8 +101,11 @@ impl Search {
 
     fn tell(&mut self, rate: f64, outcome: Option<&Outcome>) {
         if outcome.is_some_and(keeps_up) {
-            self.held = rate;
+            (self.held, self.again) = (rate, None);
+        } else if self.again.is_none() {
+            self.again = Some(rate);
         } else {
+            self.again = None;
             self.failed = Some(rate);
             self.client_bound = outcome.is_some_and(|outcome| outcome.client.bottleneck);
         }
@@ -106,8 +115,8 @@ impl Search {
 /// The failing rate and the one that held differ by no more than this factor in the end.
 const EXACT_TO: f64 = 1.08;
 const RATE_MAX: f64 = 1e6;
-/// From 50 to a million and back in 14 doublings, and four halvings.
-const STEPS_MAX: usize = 24;
+/// From 50 to a million in 15 doublings, four halvings, and second tries.
+const STEPS_MAX: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -131,7 +140,7 @@ mod tests {
         for (limit, first) in [(730.0, 50.0), (730.0, 4_000.0), (3.0, 100.0), (51.0, 50.0)] {
             let found = found(limit, first);
             assert!(found.rate <= limit && found.rate * EXACT_TO >= limit, "{limit}: {found:?}");
-            assert!(found.steps.len() < 14, "{found:?}");
+            assert!(found.steps.len() < 22, "{found:?}");
         }
     }
 
@@ -140,6 +149,20 @@ mod tests {
         assert_eq!(found(0.5, 100.0).rate, 0.0);
         let all = found(f64::INFINITY, 100.0);
         assert!(all.rate > 400_000.0 && all.failed_rate.is_none());
+    }
+
+    #[test]
+    fn a_rate_that_fails_once_has_a_second_try() {
+        let good =
+            Outcome { latency: Latency { count: 1, ..Latency::default() }, ..Outcome::default() };
+        let mut search = Search::new(100.0);
+        search.tell(100.0, None);
+        assert_eq!((search.next(), search.failed), (Some(100.0), None));
+        search.tell(100.0, Some(&good));
+        assert_eq!((search.next(), search.held), (Some(200.0), 100.0));
+        search.tell(200.0, None);
+        search.tell(200.0, None);
+        assert_eq!(search.failed, Some(200.0));
     }
 
     #[test]
