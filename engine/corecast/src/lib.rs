@@ -59,9 +59,9 @@ pub use corecast_hub::{
     check_topic, json_array,
 };
 pub use corecast_shard::{
-    Accept, Backend, Config, ConnectionId, Context, Feed, FeedStats, Handler, LatencySummary,
-    Message, PageError, Pages, PublishError, PublishReport, Publisher, Reject, Reported, ShardId,
-    ShardPanic, StartError, Stats, TimerContext, UpdateOptions, config,
+    Accept, Backend, BatchReport, BatchReported, Config, ConnectionId, Context, Feed, FeedStats,
+    Handler, LatencySummary, Message, PageError, Pages, PublishError, PublishReport, Publisher,
+    Reject, Reported, ShardId, ShardPanic, StartError, Stats, TimerContext, UpdateOptions, config,
 };
 pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 

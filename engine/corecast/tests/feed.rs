@@ -8,8 +8,8 @@ use common::{Client, connect, eventually, hear, say};
 use corecast::config::OutboxConfig;
 use corecast::{
     Accept, Answer, AttachRequest, AttachResult, Closed, Context, Encoding, Engine, Event, Frame,
-    Handler, Member, Message, Namespace, Question, Reject, SnapshotKind, Update, Upgrade,
-    split_variant,
+    Handler, Member, Message, Namespace, PublishError, Question, Reject, SnapshotKind, Update,
+    Upgrade, split_variant,
 };
 
 /// `sub NAME…`, `unsub NAME`, `who TOPIC`. Each topic is joined under the connection's name.
@@ -110,6 +110,45 @@ async fn hear_message(client: &mut Client) -> String {
             return text;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_together_comes_in_order_and_what_is_wrong_alone_is_refused() {
+    let engine = start(OutboxConfig::default());
+    let publisher = engine.publisher();
+    let mut clients = Vec::new();
+    for topic in ["trade.A", "trade.B", "trade.C", "trade.D"] {
+        let mut client = connect(&engine, "").await;
+        say(&mut client, &format!("sub {topic}")).await;
+        assert_eq!(hear(&mut client).await, format!("subscribed {topic} 0"));
+        clients.push((topic, client));
+    }
+    // Homes on both shards, and between the good ones some that nobody takes.
+    let wrong = [3, 50, 199];
+    let mut updates: Vec<Update> = (0..200_usize)
+        .map(|number| match clients.get(number % 4) {
+            Some((topic, _)) if !wrong.contains(&number) => Update::new(*topic, number.to_string()),
+            _ => Update::new("unknown.A", number.to_string()),
+        })
+        .collect();
+    let report = publisher.update_all(&mut updates).expect("room").await;
+    assert!(updates.is_empty() && report.dealt == 200, "{report:?}");
+    let places: Vec<u32> = report.refused.iter().map(|(place, _)| *place).collect();
+    assert_eq!(places, wrong.map(|number| number as u32));
+    for (index, (topic, client)) in clients.iter_mut().enumerate() {
+        for number in (index..200).step_by(4).filter(|number| !wrong.contains(number)) {
+            assert_eq!(hear(client).await, number.to_string(), "{topic}");
+        }
+    }
+    eventually("all places are given back", || publisher.pending() == 0).await;
+    let (updates_max, _) = publisher.batch_max();
+    let mut many = vec![Update::new("trade.A", "1"); 3 * updates_max];
+    let refused = publisher.update_all(&mut many).expect_err("more than may be pending");
+    assert_eq!((refused, many.len()), (PublishError::Full, 3 * updates_max));
+    assert_eq!(publisher.pending(), 0);
+    engine.shutdown(Duration::ZERO).await.expect("no panic");
+    let stopped = publisher.update_all(&mut many).expect_err("it has ended");
+    assert_eq!(stopped, PublishError::Stopped);
 }
 
 #[tokio::test(flavor = "multi_thread")]

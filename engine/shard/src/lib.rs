@@ -56,7 +56,7 @@ pub use engine::Engine;
 pub use error::{PublishError, ShardPanic, StartError};
 pub use feed::{Feed, TimerContext, UpdateOptions};
 pub use handler::{Accept, Handler, Message, Reject};
-pub use mesh::{PublishReport, Reported};
+pub use mesh::{BatchReport, BatchReported, PublishReport, Reported};
 pub use pages::{PageError, Pages};
 pub use publisher::Publisher;
 pub use stats::{FeedStats, LatencySummary, Stats};

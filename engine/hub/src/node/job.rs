@@ -28,6 +28,10 @@ pub trait Ticket: Send + Sync + 'static {
     fn refused(&self, error: &UpdateError, told: bool);
     /// A node has queued it.
     fn add(&self, report: Report);
+    /// The home did not take one update of a [`Batch`], the one of that place.
+    fn refused_of_many(&self, place: u32, error: UpdateError);
+    /// The home has dealt with all updates of a [`Batch`]: so many.
+    fn dealt_with(&self, updates: usize);
 }
 
 /// What a node asks another for. Every way between two nodes is first in, first out.
@@ -35,6 +39,8 @@ pub trait Ticket: Send + Sync + 'static {
 pub enum Job<T> {
     /// To the topic's home: number it, keep it, forward it.
     Update(Box<Sent<T>>),
+    /// To the topics' home: the same for many at once, in their order.
+    Updates(Box<Batch<T>>),
     /// To the publisher's node: the home refused its update.
     Refused(Box<Refusal<T>>),
     /// From a home to every other node: queue it for your own.
@@ -69,6 +75,18 @@ pub struct Sent<T> {
     /// Where its latency is counted from.
     pub published_at: Timestamp,
     /// Its place in the mesh.
+    pub ticket: T,
+}
+
+/// Updates of one publisher on their way to one home, which may be of several topics. Nobody is
+/// left out of them, and no connection is told their numbers.
+#[derive(Debug)]
+pub struct Batch<T> {
+    /// What is published, in order, each with its place in what the publisher gave.
+    pub updates: Vec<(u32, Update)>,
+    /// Where their latency is counted from.
+    pub published_at: Timestamp,
+    /// Their place in the mesh: one, whatever their number.
     pub ticket: T,
 }
 

@@ -34,8 +34,8 @@ use crate::rules::Pattern;
 use crate::slow::Resync;
 
 pub use job::{
-    Address, Answer, Ask, Attach, AttachResult, Attached, Broadcast, Event, Job, Leave, Matched,
-    Origin, PatternAttach, Purpose, Question, Refusal, Reply, Sent, Ticket, Unheard,
+    Address, Answer, Ask, Attach, AttachResult, Attached, Batch, Broadcast, Event, Job, Leave,
+    Matched, Origin, PatternAttach, Purpose, Question, Refusal, Reply, Sent, Ticket, Unheard,
 };
 pub use pattern::PatternWish;
 pub use publish::Updated;
@@ -167,6 +167,7 @@ impl<T: Ticket> Node<T> {
     pub fn receive<M: Mesh<T>>(&mut self, job: Job<T>, turn: &mut Turn<'_, T, M>) {
         match job {
             Job::Update(sent) => self.update_came_home(*sent, turn),
+            Job::Updates(batch) => self.batch_came_home(*batch, turn),
             Job::Refused(refusal) => {
                 let Refusal { origin, error, .. } = *refusal;
                 let event = Event::Refused { token: origin.token, error };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::job::{Broadcast, Job, Origin, Refusal, Sent, Ticket, Unheard};
+use super::job::{Batch, Broadcast, Job, Origin, Refusal, Sent, Ticket, Unheard};
 use super::{Mesh, Node, Turn};
 use crate::frame::Prepared;
 use crate::home::{Emission, EmissionKind, UpdateError};
@@ -52,6 +52,26 @@ impl<T: Ticket> Node<T> {
             let refusal = Refusal { origin, error, _ticket: ticket };
             turn.mesh.post(to, Job::Refused(Box::new(refusal)));
         }
+    }
+
+    /// Many updates have come home at once: all that they make this home say is told in one
+    /// broadcast, in order.
+    pub(super) fn batch_came_home<M: Mesh<T>>(
+        &mut self,
+        batch: Batch<T>,
+        turn: &mut Turn<'_, T, M>,
+    ) {
+        let Batch { updates, published_at, ticket } = batch;
+        let wanted = turn.mesh.wanted();
+        let mut emissions = std::mem::take(&mut self.emissions);
+        for (place, update) in &updates {
+            if let Err(error) = self.home.publish(update, wanted, turn.now, &mut emissions) {
+                ticket.refused_of_many(*place, error);
+            }
+        }
+        ticket.dealt_with(updates.len());
+        let broadcast = self.broadcast(emissions, published_at, Some(ticket));
+        self.say(broadcast, None, turn);
     }
 
     fn number<M: Mesh<T>>(

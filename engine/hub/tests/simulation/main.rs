@@ -128,6 +128,13 @@ fn step(world: &mut World, random: &mut Random, speeds: &[usize]) {
             let topic = *random.pick(&TOPICS);
             if topic == CLIENTS_TOPIC {
                 world.publish(topic, 0, Some(client), false);
+            } else if random.one_in(4) {
+                let side = topic.len() % NODES;
+                let its = |topic: &&str| *topic != CLIENTS_TOPIC && topic.len() % NODES == side;
+                let topics: Vec<&str> = TOPICS.into_iter().filter(its).collect();
+                let batch: Vec<&str> =
+                    (0..=random.below(6)).map(|_| *random.pick(&topics)).collect();
+                world.publish_batch(&batch, side);
             } else {
                 // A publisher has its own way in, and its messages come home in their order.
                 let side = topic.len() % NODES;

@@ -1,13 +1,14 @@
 //! Two nodes, the queues between them, publishers, and clients with sockets of any speed.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use corecast_hub::home::{AttachRequest, Home, HomeConfig, UpdateError, split_variant};
 use corecast_hub::node::{
-    Address, AttachResult, Event, Job, Mesh, Node, Origin, PatternWish, Sent, Ticket, Turn, Updated,
+    Address, AttachResult, Batch, Event, Job, Mesh, Node, Origin, PatternWish, Sent, Ticket, Turn,
+    Updated,
 };
 use corecast_hub::{
     ConnId, Encoding, Flush, Hub, HubConfig, Member, Namespaces, Now, OutboxLimits, Report,
@@ -37,6 +38,12 @@ impl Ticket for Pass {
     }
 
     fn add(&self, _: Report) {}
+
+    fn refused_of_many(&self, place: u32, error: UpdateError) {
+        panic!("{place} of a batch refused: {error}");
+    }
+
+    fn dealt_with(&self, _: usize) {}
 }
 
 impl Drop for Pass {
@@ -191,13 +198,7 @@ impl World {
         let origin = by.and_then(|client| self.clients[client].at);
         let side = origin.map_or(side, |(side, _)| side);
         let Some(ticket) = self.sides[side].ways.ticket(0) else { return };
-        let count = self.counts.entry(topic.to_owned()).or_default();
-        let kind = if snapshot { UpdateKind::Snapshot } else { UpdateKind::Message };
-        *count += u64::from(!snapshot);
-        self.names += 1;
-        let data = if topic.starts_with("chat") { self.names } else { *count }.to_string();
-        let key = topic.starts_with("keyed").then(|| (*count % 4).to_string().into());
-        let update = Update { kind, key, ..Update::new(topic, data) };
+        let update = self.next_update(topic, snapshot);
         let address = origin.map(|(side, conn)| Address { shard: side as u16, conn });
         let sent = Sent {
             update,
@@ -210,6 +211,38 @@ impl World {
         if let (Updated::Numbered(seq), Some((_, conn))) = (&updated, origin) {
             self.tell(side, conn, &format!("published {topic} {seq}"));
         }
+    }
+
+    /// Publishes several at once by a publisher's way in: a job for each of their homes. None
+    /// where there is no room for all.
+    pub(crate) fn publish_batch(&mut self, topics: &[&str], side: usize) {
+        let home = |world: &Self, topic: &str| world.sides[side].ways.home(topic);
+        let homes: BTreeSet<u16> = topics.iter().map(|topic| home(self, topic)).collect();
+        let tickets = homes.iter().map(|_| self.sides[side].ways.ticket(0)).collect::<Vec<_>>();
+        let Some(tickets) = tickets.into_iter().collect::<Option<Vec<_>>>() else { return };
+        let updates: Vec<_> = topics.iter().map(|topic| self.next_update(topic, false)).collect();
+        for (to, ticket) in homes.into_iter().zip(tickets) {
+            let its = (0..).zip(&updates).filter(|(_, update)| home(self, &update.topic) == to);
+            let updates = its.map(|(place, update)| (place, update.clone())).collect();
+            let batch = Batch { updates, published_at: self.now, ticket };
+            let job = Job::Updates(Box::new(batch));
+            if usize::from(to) == side {
+                self.turn(side, |node, turn| node.receive(job, turn));
+            } else {
+                self.sides[side].ways.post(to, job);
+            }
+        }
+    }
+
+    /// What is published to a topic next.
+    fn next_update(&mut self, topic: &str, snapshot: bool) -> Update {
+        let count = self.counts.entry(topic.to_owned()).or_default();
+        let kind = if snapshot { UpdateKind::Snapshot } else { UpdateKind::Message };
+        *count += u64::from(!snapshot);
+        self.names += 1;
+        let data = if topic.starts_with("chat") { self.names } else { *count }.to_string();
+        let key = topic.starts_with("keyed").then(|| (*count % 4).to_string().into());
+        Update { kind, key, ..Update::new(topic, data) }
     }
 
     /// Hands over the first job of one queue. False when there is none.

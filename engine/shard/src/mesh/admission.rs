@@ -27,10 +27,11 @@ pub(crate) struct Admission {
     ready_waiters: Waiters,
 }
 
-/// A place for one publication; dropping it gives the place back.
+/// A place for one publication, or for many that come in one job; dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     admission: Arc<Admission>,
+    publications: usize,
     bytes: usize,
 }
 
@@ -67,21 +68,50 @@ impl Admission {
     /// # Errors
     /// When the mesh is full, for now or for a frame of that size.
     pub(crate) fn admit(self: &Arc<Self>, bytes: usize) -> Result<Ticket, PublishError> {
+        self.admit_many(1, bytes)
+    }
+
+    /// A place for so many publications in one job, of `bytes` together.
+    ///
+    /// # Errors
+    /// As [`admit`](Self::admit); [`PublishError::Full`] for ever where they are more than
+    /// [`batch_max`](Self::batch_max).
+    pub(crate) fn admit_many(
+        self: &Arc<Self>,
+        publications: usize,
+        bytes: usize,
+    ) -> Result<Ticket, PublishError> {
         let bytes_max = self.limits.pending_bytes_max;
         if bytes > bytes_max {
             return Err(PublishError::TooLarge { bytes, bytes_max });
         }
-        let ticket = Ticket { admission: Arc::clone(self), bytes };
-        let before = self.pending.fetch_add(1, Ordering::SeqCst);
+        let ticket = self.ticket(publications, bytes);
+        let pending = self.pending.fetch_add(publications, Ordering::SeqCst) + publications;
         let bytes_before = self.pending_bytes.fetch_add(bytes, Ordering::SeqCst);
-        let fits = before < self.limits.pending_publishes_max
+        let fits = pending <= self.limits.pending_publishes_max
             && bytes_before.saturating_add(bytes) <= self.limits.pending_bytes_max;
         if fits { Ok(ticket) } else { Err(PublishError::Full) }
     }
 
+    /// Publications and bytes that one batch may have: those that fit wherever there is
+    /// [room](Want::Room), so that who waits for it does not wait in vain.
+    pub(crate) fn batch_max(&self) -> (usize, usize) {
+        let MeshConfig { pending_publishes_max, pending_bytes_max } = self.limits;
+        (pending_publishes_max / 2, pending_bytes_max / 2)
+    }
+
+    /// Bytes that one publication may have.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.limits.pending_bytes_max
+    }
+
+    fn ticket(self: &Arc<Self>, publications: usize, bytes: usize) -> Ticket {
+        Ticket { admission: Arc::clone(self), publications, bytes }
+    }
+
     /// A place for a job of the shards' own: there are some that no publisher can take.
     pub(crate) fn admit_own(self: &Arc<Self>, bytes: usize) -> Option<Ticket> {
-        let ticket = Ticket { admission: Arc::clone(self), bytes };
+        let ticket = self.ticket(1, bytes);
         let before = self.pending.fetch_add(1, Ordering::SeqCst);
         self.pending_bytes.fetch_add(bytes, Ordering::SeqCst);
         let fits = before < self.limits.pending_publishes_max + MESH_OWN_JOBS_MAX;
@@ -150,7 +180,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let admission = &self.admission;
         admission.pending_bytes.fetch_sub(self.bytes, Ordering::SeqCst);
-        admission.pending.fetch_sub(1, Ordering::SeqCst);
+        admission.pending.fetch_sub(self.publications, Ordering::SeqCst);
         for want in [Want::Room, Want::Ready] {
             let waiters = admission.waiters(want);
             if waiters.is_present() && admission.holds(want) {

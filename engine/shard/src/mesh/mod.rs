@@ -6,6 +6,7 @@
 //! topic's publications in one order.
 
 pub(crate) mod admission;
+mod batch;
 mod inbox;
 mod pass;
 mod publication;
@@ -18,6 +19,8 @@ use corecast_hub::node::{self, Event};
 use corecast_hub::{ConnId, Encoding, Namespaces, Wanted};
 use corecast_wire::{CloseCode, Frame};
 
+pub(crate) use batch::BatchCell;
+pub use batch::{BatchReport, BatchReported};
 pub(crate) use inbox::{Inbox, Mailbox, mailbox};
 pub(crate) use pass::Pass;
 pub(crate) use publication::{Publication, ReportCell};

@@ -7,6 +7,7 @@ use corecast_hub::home::UpdateError;
 use corecast_hub::node::{Event, Ticket as Account};
 
 use super::admission::Ticket;
+use super::batch::BatchCell;
 use super::publication::ReportCell;
 use super::{Job, Mesh};
 use crate::ConnectionId;
@@ -17,6 +18,7 @@ pub(crate) struct Pass {
     ticket: Option<Ticket>,
     cell: Option<Arc<ReportCell>>,
     asked_by: Option<Box<Asked>>,
+    batch: Option<Arc<BatchCell>>,
 }
 
 /// A connection that is to be told when every node is done.
@@ -30,19 +32,25 @@ struct Asked {
 impl Pass {
     /// A place that nobody asks about.
     pub(crate) fn new(ticket: Ticket) -> Self {
-        Self { ticket: Some(ticket), cell: None, asked_by: None }
+        Self { ticket: Some(ticket), cell: None, asked_by: None, batch: None }
+    }
+
+    /// A place of a part of a batch.
+    pub(crate) fn part(ticket: Ticket, batch: Arc<BatchCell>) -> Self {
+        Self { ticket: Some(ticket), cell: None, asked_by: None, batch: Some(batch) }
     }
 
     /// A place whose account is kept in `cell`.
     pub(crate) fn reported(ticket: Ticket, cell: Arc<ReportCell>) -> Self {
-        Self { ticket: Some(ticket), cell: Some(cell), asked_by: None }
+        Self { ticket: Some(ticket), cell: Some(cell), asked_by: None, batch: None }
     }
 
     /// A place whose account is told to a connection, by [`Event::Reported`].
     pub(crate) fn told(ticket: Ticket, mesh: &Arc<Mesh>, by: ConnectionId, token: u64) -> Self {
         let asked = Asked { mesh: Arc::clone(mesh), by, token };
         let cell = Some(Arc::default());
-        Self { ticket: Some(ticket), cell, asked_by: Some(Box::new(asked)) }
+        let asked_by = Some(Box::new(asked));
+        Self { ticket: Some(ticket), cell, asked_by, batch: None }
     }
 }
 
@@ -66,10 +74,25 @@ impl Account for Pass {
             cell.add(report);
         }
     }
+
+    fn refused_of_many(&self, place: u32, error: UpdateError) {
+        if let Some(batch) = &self.batch {
+            batch.refuse(place, error);
+        }
+    }
+
+    fn dealt_with(&self, updates: usize) {
+        if let Some(batch) = &self.batch {
+            batch.deal(updates);
+        }
+    }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        if let Some(batch) = self.batch.take() {
+            batch.finish_part();
+        }
         let Some(cell) = self.cell.take() else { return };
         cell.finish();
         let (Some(asked), Some(ticket)) = (self.asked_by.take(), self.ticket.take()) else {
