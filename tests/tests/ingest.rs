@@ -280,6 +280,20 @@ fn a_publisher_without_news_repeats_its_hello() -> Result<()> {
 }
 
 #[test]
+fn the_number_0_is_no_records_and_what_came_before_it_counts() -> Result<()> {
+    let (server, ingest) = start("")?;
+    let mut publisher = Framed::tcp(ingest)?;
+    publisher.hello("a", 3)?;
+    publisher.send(&[record(1, "trade.X", b"1")?, record(0, "trade.X", b"2")?].concat())?;
+    match publisher.next()? {
+        Said::Ack { seq: 1, .. } => {}
+        other => bail!("{other:?} instead of an ack of the first"),
+    }
+    expect_closing(publisher.next()?, 400, "they count from 1")?;
+    server.stop()
+}
+
+#[test]
 fn the_end_of_the_server_is_told_after_the_last_ack() -> Result<()> {
     let (mut server, ingest) = start("")?;
     let mut publisher = Framed::tcp(ingest)?;

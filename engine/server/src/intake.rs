@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use corecast::{
-    Payload, PublishError, PublishReport, Publisher, Reported, Update, UpdateError, UpdateKind,
+    BatchReport, BatchReported, Payload, PublishError, PublishReport, Publisher, Reported, Update,
+    UpdateError, UpdateKind,
 };
 use corecast_feed::ErrorCode;
 use corecast_feed::json::{self, DataError};
@@ -26,6 +27,15 @@ pub(crate) trait Sink: Clone + Send + Sync + 'static {
     /// in its order.
     fn update_reported(&self, update: Update) -> Result<Self::Reported, PublishError>;
 
+    /// What became of many updates, later.
+    type AllReported: Future<Output = Settled> + Send + Unpin + 'static;
+
+    /// Takes many updates together, all or none of them, and reports what became of each.
+    fn update_all(&self, updates: &mut Vec<Update>) -> Result<Self::AllReported, PublishError>;
+
+    /// Updates and bytes of them that are taken together at most.
+    fn batch_max(&self) -> (usize, usize);
+
     /// Waits until there is room again after [`PublishError::Full`].
     fn room(&self) -> impl Future<Output = ()> + Send;
 }
@@ -46,6 +56,15 @@ pub(crate) struct Taken {
     pub(crate) conflated: u64,
     /// Messages that a policy discarded on this occasion.
     pub(crate) dropped: u64,
+}
+
+/// What became of updates that were given together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// Updates that their homes have taken or refused; the others' homes have ended before.
+    pub(crate) dealt: usize,
+    /// Those that were refused, by their places in what was given, rising.
+    pub(crate) refused: Vec<(usize, Fault)>,
 }
 
 /// Checks updates and passes them on. Cheap to clone.
@@ -90,6 +109,21 @@ impl<S: Sink> Intake<S> {
         self.sink.update_reported(self.checked(update)?).map_err(|error| refusal(&error))
     }
 
+    /// Publishes updates that were [`checked`](Self::checked) together, all or none of them,
+    /// without waiting; what comes back tells later what became of each.
+    ///
+    /// # Errors
+    ///
+    /// Why none was taken.
+    pub(crate) fn update_all(&self, updates: &mut Vec<Update>) -> Result<S::AllReported, Refusal> {
+        self.sink.update_all(updates).map_err(|error| refusal(&error))
+    }
+
+    /// Updates and bytes of them that are taken together at most.
+    pub(crate) fn batch_max(&self) -> (usize, usize) {
+        self.sink.batch_max()
+    }
+
     /// Waits until there is room again after [`Refusal::Full`].
     pub(crate) async fn room(&self) {
         self.sink.room().await;
@@ -102,7 +136,11 @@ impl<S: Sink> Intake<S> {
 
     /// JSON goes into the messages of others as it is: so it is checked, as data and as snapshot.
     /// Everything else the engine checks by itself.
-    fn checked(&self, mut update: Update) -> Result<Update, Fault> {
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(crate) fn checked(&self, mut update: Update) -> Result<Update, Fault> {
         if self.sink.payload(&update.topic) == Some(Payload::Json) {
             let json = json::payload(&update.data, &Limits::default())
                 .map_err(|error| Fault::new(code_of(&error), "data", &error))?;
@@ -128,19 +166,34 @@ impl Sink for Publisher {
         Ok(self.update_reported(update)?.map(outcome))
     }
 
+    type AllReported = Map<BatchReported, fn(BatchReport) -> Settled>;
+
+    fn update_all(&self, updates: &mut Vec<Update>) -> Result<Self::AllReported, PublishError> {
+        let settled: fn(BatchReport) -> Settled = settled_of;
+        Ok(self.update_all(updates)?.map(settled))
+    }
+
+    fn batch_max(&self) -> (usize, usize) {
+        self.batch_max()
+    }
+
     fn room(&self) -> impl Future<Output = ()> + Send {
         self.room()
     }
 }
 
+fn settled_of(report: BatchReport) -> Settled {
+    let BatchReport { dealt, refused } = report;
+    let refused = refused.iter().map(|(place, error)| (*place as usize, update_fault(error)));
+    Settled { dealt, refused: refused.collect() }
+}
+
 /// What only the home could know is a fault of the update like any other.
 fn outcome_of(report: PublishReport) -> Outcome {
     let PublishReport { seq, delivered, conflated, dropped, refused } = report;
-    match refused.map(|error| refusal(&PublishError::Update(error))) {
-        Some(Refusal::Bad(fault)) => Err(fault),
-        Some(Refusal::Full | Refusal::Stopped) | None => {
-            Ok(Taken { seq, delivered, conflated, dropped })
-        }
+    match refused {
+        Some(error) => Err(update_fault(&error)),
+        None => Ok(Taken { seq, delivered, conflated, dropped }),
     }
 }
 
@@ -188,19 +241,24 @@ fn refusal(error: &PublishError) -> Refusal {
         PublishError::Full => return Refusal::Full,
         PublishError::Stopped => return Refusal::Stopped,
         PublishError::TooLarge { .. } => (ErrorCode::TooLarge, "data"),
-        PublishError::Update(update) => match update {
-            UpdateError::Unknown => (ErrorCode::NotFound, "topic"),
-            UpdateError::TooLarge { .. } | UpdateError::KeysFull => (ErrorCode::TooLarge, "data"),
-            UpdateError::KeyTooLong { .. } => (ErrorCode::TooLarge, "key"),
-            UpdateError::NotSupported => (ErrorCode::Unsupported, "snapshot"),
-            UpdateError::Full(_) => (ErrorCode::TooMany, "topic"),
-            // A name that is none, or a conflated variant of one.
-            _ => (ErrorCode::Malformed, "topic"),
-        },
+        PublishError::Update(update) => return update_fault(update).into(),
         // A name that is no topic.
         _ => (ErrorCode::Malformed, "topic"),
     };
     Fault::new(code, field, error).into()
+}
+
+fn update_fault(error: &UpdateError) -> Fault {
+    let (code, field) = match error {
+        UpdateError::Unknown => (ErrorCode::NotFound, "topic"),
+        UpdateError::TooLarge { .. } | UpdateError::KeysFull => (ErrorCode::TooLarge, "data"),
+        UpdateError::KeyTooLong { .. } => (ErrorCode::TooLarge, "key"),
+        UpdateError::NotSupported => (ErrorCode::Unsupported, "snapshot"),
+        UpdateError::Full(_) => (ErrorCode::TooMany, "topic"),
+        // A name that is none, or a conflated variant of one.
+        _ => (ErrorCode::Malformed, "topic"),
+    };
+    Fault::new(code, field, error)
 }
 
 fn code_of(error: &DataError) -> ErrorCode {
@@ -266,6 +324,26 @@ pub(crate) mod tests {
             self.taken.send(update).map_err(|_| PublishError::Stopped)?;
             let seq = self.seq.fetch_add(1, Ordering::SeqCst) as u64 + 1;
             Ok(std::future::ready(Ok(Taken { seq: Some(seq), ..Taken::default() })))
+        }
+
+        type AllReported = std::future::Ready<Settled>;
+
+        fn update_all(&self, updates: &mut Vec<Update>) -> Result<Self::AllReported, PublishError> {
+            if self.room.load(Ordering::SeqCst) < updates.len() {
+                return Err(PublishError::Full);
+            }
+            let mut settled = Settled { dealt: updates.len(), ..Settled::default() };
+            for (place, update) in updates.drain(..).enumerate() {
+                if let Err(Refusal::Bad(fault)) = Intake::new(self.clone()).update_reported(update)
+                {
+                    settled.refused.push((place, fault));
+                }
+            }
+            Ok(std::future::ready(settled))
+        }
+
+        fn batch_max(&self) -> (usize, usize) {
+            (usize::MAX, usize::MAX)
         }
 
         async fn room(&self) {

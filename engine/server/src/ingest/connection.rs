@@ -2,6 +2,7 @@
 //! the engine has no room nothing is read, and the publisher feels it through its socket.
 
 use super::Shared;
+use super::gather::{Gathered, Then, gather};
 use super::input::Input;
 use super::limits::{
     ACK_RECORDS, ACK_WITHIN, HELLO_WITHIN, IDLE_MAX, LINGER, OUTPUT_BYTES_MAX, STALL_MAX,
@@ -9,12 +10,11 @@ use super::limits::{
 };
 use super::publishers::{Offer, OpenError, Session};
 use super::tally::Tally;
-use super::unsettled::Unsettled;
+use super::unsettled::{Batch, Told, Unsettled};
 use crate::control::stopped;
-use crate::intake::{Fault, Outcome, Refusal, Sink, own};
-use corecast::{Update, UpdateKind};
+use crate::intake::{Fault, Refusal, Sink};
 use corecast_feed::ErrorCode;
-use corecast_feed::ingest::{self, Ack, Frame, Hello, IngestError, Record, RecordKind};
+use corecast_feed::ingest::{self, Ack, Frame, Hello, IngestError};
 use std::sync::Arc;
 use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -150,7 +150,7 @@ struct Connection<S: Sink> {
     /// Answers that wait to be sent.
     output: Vec<u8>,
     /// Records that are taken, and whose homes have not answered.
-    unsettled: Unsettled<S::Reported>,
+    unsettled: Unsettled<S::AllReported>,
     /// The last record that is settled, and all before it.
     done: u64,
     /// The last record that was acknowledged.
@@ -211,8 +211,8 @@ impl<S: Sink> Connection<S> {
                     }
                     Err(error) => return End::Broken(error),
                 },
-                Some((seq, outcome)) = self.unsettled.next(), if may_settle => {
-                    if let Err(end) = self.settled(seq, outcome) {
+                Some(told) = self.unsettled.next(), if may_settle => {
+                    if let Err(end) = self.settled(told) {
                         return end;
                     }
                 }
@@ -236,59 +236,90 @@ impl<S: Sink> Connection<S> {
     /// Handles all frames that are there, as far as there is room.
     fn handle(&mut self) -> Result<Needs, End> {
         while self.output.len() <= OUTPUT_BYTES_MAX {
-            if self.unsettled.len() >= UNSETTLED_MAX {
+            let records_max = UNSETTLED_MAX.saturating_sub(self.unsettled.len());
+            if records_max == 0 {
                 return Ok(Needs::Homes);
             }
-            let bytes = match self.input.frame() {
-                Ok(Some((Frame::Record(record), bytes))) => {
-                    match offer(&self.session, &self.shared, &record, &mut self.unsettled) {
-                        Offer::Failed(Refusal::Full) => return Ok(Needs::Room),
-                        Offer::Failed(_) => return Err(refused(503, ENDING)),
-                        Offer::Superseded => return Err(refused(409, TAKEN_OVER)),
-                        Offer::Duplicate => {
-                            self.is_repeated = true;
-                            self.tally.duplicate();
-                        }
-                        Offer::Taken { missing } => self.tally.taken(missing),
-                    }
-                    bytes
-                }
-                // Who has nothing to say repeats its hello: a sign of life, which is answered.
-                Ok(Some((Frame::Hello(hello), bytes))) if hello.epoch == self.epoch => {
-                    self.write_ack();
-                    bytes
-                }
-                Ok(Some(_)) => return Err(misplaced(&self.input)),
-                Ok(None) => return Ok(Needs::Bytes),
-                Err(error) => return Err(malformed(&self.input, &error)),
-            };
-            self.input.done(bytes);
+            match self.take_records(records_max)? {
+                None => return Ok(Needs::Room),
+                Some(Then::More) => {}
+                Some(Then::Bytes) => return Ok(Needs::Bytes),
+                Some(Then::Other) => self.handle_other()?,
+            }
         }
         Ok(Needs::Output)
+    }
+
+    /// Gives the records that have come in to the engine together, those that are new. Of those
+    /// that are taken or can never be, it is known later what became of them. None: no room.
+    fn take_records(&mut self, records_max: usize) -> Result<Option<Then>, End> {
+        let Self { session, shared, input, .. } = self;
+        let offered = session.offer(|progress| {
+            let mut gathered = gather(input, &shared.intake, progress, records_max);
+            let mut updates = std::mem::take(&mut gathered.updates);
+            let reported = match updates.is_empty() {
+                true => None,
+                false => Some(shared.intake.update_all(&mut updates)?),
+            };
+            Ok::<_, Refusal>((gathered, reported))
+        });
+        let (gathered, reported) = match offered {
+            Offer::Taken(taken) => taken,
+            Offer::Failed(Refusal::Full) => return Ok(None),
+            Offer::Failed(Refusal::Bad(fault)) => return Err(End::Refused(fault)),
+            Offer::Failed(Refusal::Stopped) => return Err(refused(503, ENDING)),
+            Offer::Superseded => return Err(refused(409, TAKEN_OVER)),
+        };
+        let Gathered { seqs, faults, bytes, missing, duplicates, then, .. } = gathered;
+        self.is_repeated |= duplicates > 0;
+        self.tally.taken((seqs.len() + faults.len()) as u64, missing, duplicates);
+        self.input.done(bytes);
+        if !seqs.is_empty() || !faults.is_empty() {
+            self.unsettled.push(Batch { seqs, reported, faults });
+        }
+        Ok(Some(then))
+    }
+
+    /// Handles the next frame, which is no record.
+    fn handle_other(&mut self) -> Result<(), End> {
+        let bytes = match self.input.frame() {
+            // Who has nothing to say repeats its hello: a sign of life, which is answered.
+            Ok(Some((Frame::Hello(hello), bytes))) if hello.epoch == self.epoch => {
+                self.write_ack();
+                bytes
+            }
+            Ok(Some((Frame::Record(record), _))) if record.seq == 0 => {
+                return Err(refused(400, "a record has the number 0: they count from 1"));
+            }
+            Ok(_) => return Err(misplaced(&self.input)),
+            Err(error) => return Err(malformed(&self.input, &error)),
+        };
+        self.input.done(bytes);
+        Ok(())
     }
 
     /// Notes all that homes have said, as far as there is room for what they refused.
     fn settle(&mut self) -> Result<(), End> {
         while self.output.len() <= OUTPUT_BYTES_MAX {
-            let Some((seq, outcome)) = self.unsettled.settled() else { break };
-            self.settled(seq, outcome)?;
+            let Some(told) = self.unsettled.settled() else { break };
+            self.settled(told)?;
         }
         Ok(())
     }
 
     /// Waits until all that was taken is settled, or can be no more.
     async fn settle_all(&mut self) {
-        while let Some((seq, outcome)) = self.unsettled.next().await {
-            if self.settled(seq, outcome).is_err() {
+        while let Some(told) = self.unsettled.next().await {
+            if self.settled(told).is_err() {
                 break;
             }
         }
     }
 
     /// A record that was refused is done with, too, and its publisher is told why.
-    fn settled(&mut self, seq: u64, outcome: Outcome) -> Result<(), End> {
+    fn settled(&mut self, (seq, outcome): Told) -> Result<(), End> {
         match outcome {
-            Ok(_) => {}
+            Ok(()) => {}
             // Its home ended before it took it: not acknowledged, so that it comes again.
             Err(fault) if fault.code == ErrorCode::Unavailable.code() => {
                 return Err(End::Refused(fault));
@@ -331,42 +362,6 @@ impl<S: Sink> Connection<S> {
         if let End::Refused(fault) = end {
             write_error(&mut self.output, 0, fault, true);
         }
-    }
-}
-
-/// Gives one record to the engine, if it is new. Of one that is taken or can never be, it is known
-/// later what became of it.
-fn offer<S: Sink>(
-    session: &Session,
-    shared: &Shared<S>,
-    record: &Record<'_>,
-    unsettled: &mut Unsettled<S::Reported>,
-) -> Offer<Refusal> {
-    let seq = record.seq;
-    session.offer(seq, || match shared.intake.update_reported(update(record)) {
-        Ok(reported) => {
-            unsettled.push(seq, reported);
-            Ok(())
-        }
-        Err(Refusal::Bad(fault)) => {
-            unsettled.push_refused(seq, fault);
-            Ok(())
-        }
-        Err(other) => Err(other),
-    })
-}
-
-/// What a record publishes.
-fn update(record: &Record<'_>) -> Update {
-    Update {
-        kind: match record.kind {
-            RecordKind::Message => UpdateKind::Message,
-            RecordKind::Snapshot => UpdateKind::Snapshot,
-        },
-        key: record.key.map(own),
-        binary: record.binary.map(own),
-        ts: record.ts_ns,
-        ..Update::new(record.topic, own(record.data))
     }
 }
 

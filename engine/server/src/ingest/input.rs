@@ -28,7 +28,19 @@ impl Input {
     ///
     /// When no frame begins here.
     pub(crate) fn frame(&self) -> Result<Option<(Frame<'_>, usize)>, IngestError> {
-        decode(&self.bytes[self.done..], &self.limits)
+        self.frame_behind(0)
+    }
+
+    /// The first frame so many bytes behind that.
+    ///
+    /// # Errors
+    ///
+    /// When no frame begins there.
+    pub(crate) fn frame_behind(
+        &self,
+        bytes: usize,
+    ) -> Result<Option<(Frame<'_>, usize)>, IngestError> {
+        decode(&self.bytes[self.done + bytes..], &self.limits)
     }
 
     /// So many bytes are handled.

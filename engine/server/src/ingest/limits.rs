@@ -20,6 +20,10 @@ pub(crate) const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 /// Records that were taken and whose topics' homes have not answered; nothing is read while there
 /// are so many. Several acknowledgements of them.
 pub(crate) const UNSETTLED_MAX: usize = 8_192;
+/// Records that are published together at most: about what one read brings of short ones.
+pub(crate) const BATCH_RECORDS_MAX: usize = 1_024;
+/// Bytes of them at most, but for a record that is longer by itself.
+pub(crate) const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// So many records are acknowledged at once,
 pub(crate) const ACK_RECORDS: u64 = 1_024;
 /// or what came within this time.
@@ -34,3 +38,4 @@ pub(crate) const STRANGERS_MAX: usize = 16;
 
 const _: () = assert!(ACK_WITHIN.as_millis() < STALL_MAX.as_millis());
 const _: () = assert!(UNSETTLED_MAX as u64 > ACK_RECORDS);
+const _: () = assert!(UNSETTLED_MAX > BATCH_RECORDS_MAX);

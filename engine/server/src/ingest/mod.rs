@@ -7,6 +7,7 @@
 //! record is acknowledged once its topic's home has taken it, or the publisher is told why not.
 
 mod connection;
+mod gather;
 mod input;
 mod limits;
 mod listener;

@@ -5,7 +5,7 @@
 //! name and epoch would take turns; that is logged each time.
 
 use super::limits::NAMES_PER_PUBLISHER;
-use super::progress::{PastEpoch, Progress, Start, Verdict};
+use super::progress::{PastEpoch, Progress, Start};
 use crate::lock::Lock;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -64,17 +64,12 @@ pub(crate) enum OpenError {
     TooMany(usize),
 }
 
-/// What became of a record.
+/// What became of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Offer<E> {
-    /// It was taken; so many before it have never come.
-    Taken {
-        /// How many.
-        missing: u64,
-    },
-    /// It was there before, and is not taken again.
-    Duplicate,
-    /// Taking it failed; nothing has changed.
+pub(crate) enum Offer<T, E> {
+    /// They were taken.
+    Taken(T),
+    /// Taking them failed; nothing has changed.
     Failed(E),
     /// Another connection speaks for this publisher now.
     Superseded,
@@ -143,22 +138,21 @@ impl Table {
 }
 
 impl Session {
-    /// Judges a record, and gives it to `take` if it is one to be taken. All in one step, so that
-    /// of two connections only one takes it.
-    pub(crate) fn offer<E>(&self, seq: u64, take: impl FnOnce() -> Result<(), E>) -> Offer<E> {
+    /// Lets `take` judge records and take those that are new. All in one step, so that of two
+    /// connections only one takes them; where it fails, the publisher has come no further.
+    pub(crate) fn offer<T, E>(
+        &self,
+        take: impl FnOnce(&mut Progress) -> Result<T, E>,
+    ) -> Offer<T, E> {
         let mut state = self.publisher.0.lock();
         if !state.is_owned_by(self.connection) {
             return Offer::Superseded;
         }
-        let missing = match state.progress.judge(seq) {
-            Verdict::Duplicate => return Offer::Duplicate,
-            Verdict::Jump { missing } => missing,
-            Verdict::Next => 0,
-        };
-        match take() {
-            Ok(()) => {
-                state.progress.advance(seq);
-                Offer::Taken { missing }
+        let mut progress = state.progress;
+        match take(&mut progress) {
+            Ok(taken) => {
+                state.progress = progress;
+                Offer::Taken(taken)
             }
             Err(error) => Offer::Failed(error),
         }
@@ -189,23 +183,31 @@ impl Drop for Session {
 
 #[cfg(test)]
 mod tests {
+    use super::super::progress::Verdict;
     use super::*;
 
-    fn take() -> Result<(), ()> {
-        Ok(())
+    /// Takes one record, and tells how it was judged.
+    fn take(seq: u64) -> impl FnOnce(&mut Progress) -> Result<Verdict, &'static str> {
+        move |progress| {
+            let verdict = progress.judge(seq);
+            if verdict != Verdict::Duplicate {
+                progress.advance(seq);
+            }
+            Ok(verdict)
+        }
     }
 
     #[tokio::test]
     async fn who_comes_later_takes_over_and_nothing_is_taken_twice() {
         let publishers = Arc::new(Publishers::new(1));
         let first = publishers.open("a", 1).expect("a place");
-        assert_eq!(first.offer(1, take), Offer::Taken { missing: 0 });
+        assert_eq!(first.offer(take(1)), Offer::Taken(Verdict::Next));
         let second = publishers.open("a", 1).expect("a takeover needs no place");
         first.superseded().await;
         assert!(second.took_over && !first.took_over);
-        assert_eq!(first.offer(2, take), Offer::Superseded);
-        assert_eq!(second.offer(1, take), Offer::Duplicate);
-        assert_eq!(second.offer(2, take), Offer::Taken { missing: 0 });
+        assert_eq!(first.offer(take(2)), Offer::Superseded);
+        assert_eq!(second.offer(take(1)), Offer::Taken(Verdict::Duplicate));
+        assert_eq!(second.offer(take(2)), Offer::Taken(Verdict::Next));
         drop(first);
         assert_eq!(publishers.open("b", 1).expect_err("no place"), OpenError::TooMany(1));
         drop(second);
@@ -216,11 +218,17 @@ mod tests {
     fn what_could_not_be_taken_may_come_again() {
         let publishers = Arc::new(Publishers::new(1));
         let session = publishers.open("a", 1).expect("a place");
-        assert_eq!(session.offer(5, || Err("full")), Offer::Failed("full"));
+        assert_eq!(
+            session.offer(|progress| {
+                progress.advance(5);
+                Err::<(), _>("full")
+            }),
+            Offer::Failed("full")
+        );
         let session = publishers.open("a", 1).expect("its place");
         assert_eq!(session.last, 0);
-        assert_eq!(session.offer(5, || Ok::<_, &str>(())), Offer::Taken { missing: 0 });
-        assert_eq!(session.offer(9, || Ok::<_, &str>(())), Offer::Taken { missing: 3 });
+        assert_eq!(session.offer(take(5)), Offer::Taken(Verdict::Next));
+        assert_eq!(session.offer(take(9)), Offer::Taken(Verdict::Jump { missing: 3 }));
     }
 
     #[test]
@@ -229,7 +237,7 @@ mod tests {
         let newer = publishers.open("a", 9).expect("a place");
         let past = OpenError::Past(PastEpoch { known: 9 });
         assert_eq!(publishers.open("a", 8).expect_err("an old epoch"), past);
-        assert_eq!(newer.offer(1, take), Offer::Taken { missing: 0 });
+        assert_eq!(newer.offer(take(1)), Offer::Taken(Verdict::Next));
         let restarted = publishers.open("a", 10).expect("a new epoch");
         assert_eq!((restarted.start, restarted.last), (Start::Restarted, 0));
     }
@@ -240,7 +248,7 @@ mod tests {
         let seen = |name: &str| {
             let session = publishers.open(name, 1).expect("a place");
             let last = session.last;
-            session.offer(last + 1, take);
+            session.offer(take(last + 1));
             last
         };
         for index in 0..NAMES_PER_PUBLISHER {

@@ -53,17 +53,13 @@ impl Tally {
         }
     }
 
-    /// A new record, after so many that have never come.
-    pub(super) fn taken(&mut self, missing: u64) {
-        self.all.records += 1;
+    /// So many new records, others that have never come, and others that were there before.
+    pub(super) fn taken(&mut self, records: u64, missing: u64, duplicates: u64) {
+        self.all.records += records;
         for counts in [&mut self.all, &mut self.news] {
             counts.missing = counts.missing.saturating_add(missing);
+            counts.duplicates += duplicates;
         }
-    }
-
-    pub(super) fn duplicate(&mut self) {
-        self.all.duplicates += 1;
-        self.news.duplicates += 1;
     }
 
     /// A new record that can never be published.
