@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use corecast_bench::command::{
-    churn, compare, connect, cost, echo, feed, goals, idle, load, micro, replay, stalled, storm,
-    symbols,
+    churn, compare, connect, cost, echo, feed, goals, idle, ingest, load, micro, replay, stalled,
+    storm, symbols,
 };
 
 #[derive(Debug, Parser)]
@@ -44,6 +44,8 @@ enum Command {
     Cost(cost::Options),
     /// CPU of a conflated variant beside a raw topic at the same rate
     Feed(feed::Options),
+    /// W3: many records in, conflated to many clients: how old is what they get
+    Ingest(ingest::Options),
     /// User memory and CPU of idle connections
     Idle(idle::Options),
     /// Files and memory after many connections have come and gone
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Storm(options) => storm::run(&options),
         Command::Cost(options) => cost::run(&options),
         Command::Feed(options) => feed::run(&options),
+        Command::Ingest(options) => ingest::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Churn(options) => churn::run(&options),
         Command::Micro(options) => micro::run(&options),

@@ -2,8 +2,11 @@
 
 use crate::finding::{Check, Group};
 
-pub(crate) const KERNEL: Check =
-    Check::new(Group::Kernel, "kernel", "timers of microseconds need epoll_pwait2, which came with 5.11");
+pub(crate) const KERNEL: Check = Check::new(
+    Group::Kernel,
+    "kernel",
+    "timers of microseconds need epoll_pwait2, which came with 5.11",
+);
 pub(crate) const IO_URING: Check =
     Check::new(Group::Kernel, "io_uring", "All reading and accepting goes through it");
 pub(crate) const RING_OPTIONS: Check = Check::new(

@@ -9,6 +9,7 @@ pub mod echo;
 pub mod feed;
 pub mod goals;
 pub mod idle;
+pub mod ingest;
 pub mod load;
 pub mod micro;
 pub mod place;

@@ -6,6 +6,7 @@ pub mod echo;
 pub mod feed_site;
 pub mod gateway;
 pub mod idle;
+pub mod ingest;
 pub mod play;
 pub mod replay;
 pub mod stalled;
