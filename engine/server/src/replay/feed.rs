@@ -1,6 +1,7 @@
 //! Publishes the merged messages when they are due, and each book's snapshots between them.
 
 use super::book::Keeper;
+use super::limits::{BATCH_BYTES_MAX, BATCH_MESSAGES_MAX};
 use super::merge::{Merge, Record};
 use super::pace::{Schedule, Speed, wait_until};
 use super::progress::Progress;
@@ -92,70 +93,112 @@ impl Feed<'_> {
     ) -> Result<Round, SourceError> {
         let mut first_ns = None;
         let mut schedule = None;
+        let mut batch = Batch::default();
         // Of this round: in the next one the recording's numbers begin again.
         let mut books: HashMap<usize, Keeper> = HashMap::new();
         while let Some(record) = merge.next()? {
             let first_ns = *first_ns.get_or_insert(record.position_ns);
             fed.recorded = Duration::from_nanos(record.position_ns - first_ns);
-            match self.speed {
-                Speed::Max => self.publisher.wait_ready(),
-                Speed::Times(times) => {
-                    let schedule = schedule
-                        .get_or_insert_with(|| Schedule::new(first_ns, times, clock::now()));
-                    let due = schedule.due(record.position_ns);
-                    let lag = wait_until(due, || self.control.is_stopping());
-                    fed.lag_max = fed.lag_max.max(lag);
-                    progress.late(lag);
+            if let Speed::Times(times) = self.speed {
+                let schedule =
+                    schedule.get_or_insert_with(|| Schedule::new(first_ns, times, clock::now()));
+                let due = schedule.due(record.position_ns);
+                // What is due goes off before it waits for what is not.
+                if due > clock::now() && self.publish(&mut batch).is_err() {
+                    return Ok(Round::Interrupted);
                 }
+                let lag = wait_until(due, || self.control.is_stopping());
+                fed.lag_max = fed.lag_max.max(lag);
+                progress.late(lag);
             }
             if self.control.is_stopping() {
                 return Ok(Round::Interrupted);
             }
             let message = Update::new(record.topic_name, record.payload.to_owned());
-            match self.publish(&message) {
-                Ok(()) => {}
-                Err(PublishError::Stopped) => return Ok(Round::Interrupted),
-                Err(error) => return Ok(Round::Refused(record.topic_name.to_owned(), error)),
+            if let Err(error) = self.publisher.check(&message) {
+                let _ = self.publish(&mut batch);
+                return Ok(Round::Refused(record.topic_name.to_owned(), error));
             }
-            if is_book(record.topic_name) {
+            let snapshot = is_book(record.topic_name).then(|| {
                 let book = books.entry(record.topic).or_default();
-                fed.snapshots += u64::from(self.snapshot_after(&record, book));
-            }
+                self.snapshot_after(&record, book)
+            });
+            let snapshot = snapshot.flatten();
+            fed.snapshots += u64::from(snapshot.is_some());
             let topic = record.topic;
             merge.topics_mut().count(topic);
+            for update in [Some(message), snapshot].into_iter().flatten() {
+                if self.add(update, &mut batch).is_err() {
+                    return Ok(Round::Interrupted);
+                }
+            }
             progress.published(fed.recorded, || merge.progress());
         }
-        Ok(Round::Whole)
+        let published = self.publish(&mut batch);
+        Ok(if published.is_ok() { Round::Whole } else { Round::Interrupted })
     }
 
-    /// Publishes the book where it should follow the message; true when it did.
-    fn snapshot_after(&self, record: &Record<'_>, book: &mut Keeper) -> bool {
+    /// The book, where it should follow the message.
+    fn snapshot_after(&self, record: &Record<'_>, book: &mut Keeper) -> Option<Update> {
         let topic = record.topic_name;
         let snapshot = match book.take(record.payload, self.snapshot_every) {
-            Ok(due) => book.snapshot().filter(|_| due),
+            Ok(due) => due.then(|| book.snapshot()).flatten(),
             Err(lost) => {
                 tracing::warn!(topic, "no snapshots until the next whole book: {lost}");
                 None
             }
         };
-        let Some(snapshot) = snapshot else { return false };
-        let update = Update { kind: UpdateKind::Snapshot, ..Update::new(topic, snapshot) };
-        let published = self.publish(&update);
-        if let Err(error) = &published {
-            tracing::warn!(topic, "a snapshot of {} bytes is refused: {error}", update.data.len());
-        }
-        published.is_ok()
-    }
-
-    /// Publishes, waiting for room as often as there is none.
-    fn publish(&self, update: &Update) -> Result<(), PublishError> {
-        loop {
-            match self.publisher.update(update.clone()) {
-                Err(PublishError::Full) => self.publisher.wait_room(),
-                done => return done,
+        let update = Update { kind: UpdateKind::Snapshot, ..Update::new(topic, snapshot?) };
+        match self.publisher.check(&update) {
+            Ok(()) => Some(update),
+            Err(error) => {
+                let bytes = update.data.len();
+                tracing::warn!(topic, "a snapshot of {bytes} bytes is refused: {error}");
+                None
             }
         }
     }
+
+    /// Adds an update to a batch; what was in it goes off where both are too much.
+    fn add(&self, update: Update, batch: &mut Batch) -> Result<(), Ended> {
+        let (updates_max, bytes_max) = self.publisher.batch_max();
+        let updates_max = BATCH_MESSAGES_MAX.min(updates_max).max(1);
+        let bytes = update.bytes();
+        if batch.bytes + bytes > BATCH_BYTES_MAX.min(bytes_max) {
+            self.publish(batch)?;
+        }
+        batch.bytes += bytes;
+        batch.updates.push(update);
+        if batch.updates.len() < updates_max { Ok(()) } else { self.publish(batch) }
+    }
+
+    /// Publishes what is gathered, waiting for room as often as there is none; at full speed for
+    /// the slowest lossless subscriber, too.
+    fn publish(&self, batch: &mut Batch) -> Result<(), Ended> {
+        while !batch.updates.is_empty() {
+            if self.speed == Speed::Max {
+                self.publisher.wait_ready();
+            }
+            match self.publisher.update_all(&mut batch.updates) {
+                Ok(_) => {}
+                // A batch is smaller than what there is always room for.
+                Err(PublishError::Full) => self.publisher.wait_room(),
+                Err(_) => return Err(Ended),
+            }
+        }
+        batch.bytes = 0;
+        Ok(())
+    }
+}
+
+/// The engine has ended.
+struct Ended;
+
+/// What is to be published together.
+#[derive(Debug, Default)]
+struct Batch {
+    updates: Vec<Update>,
+    bytes: usize,
 }
 
 fn is_book(topic: &str) -> bool {

@@ -29,4 +29,12 @@ pub(crate) const SNAPSHOT_EVERY: u32 = 1_000;
 /// would have to wait for the next one.
 pub(crate) const SNAPSHOT_BYTES: usize = 1024 * 1024;
 
+/// Messages that are published together at most: those that are due at one moment, or at full speed
+/// the next ones.
+pub(crate) const BATCH_MESSAGES_MAX: usize = 64;
+
+/// Bytes of them at most, but for a longer one by itself. A small part of an outbox: at full speed
+/// a batch comes on top of what may be on its way to the slowest subscriber.
+pub(crate) const BATCH_BYTES_MAX: usize = 64 * 1024;
+
 const _: () = assert!(READ_AHEAD_BYTES < LINE_BYTES_MAX);
