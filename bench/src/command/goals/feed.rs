@@ -1,52 +1,45 @@
 //! T9 and T10: the feed, and what plain fan-out makes of the same.
 
-use std::process::Command;
+use std::time::Duration;
 
-use eyre::{Result, WrapErr, ensure, eyre};
-use serde_json::Value;
+use eyre::Result;
 
 use super::{Judged, Run, median, remarks};
 use crate::command::replay::{Contender, ShapeOptions, Topic, round};
+use crate::outcome::Outcome;
 use crate::report::rounds::interleave;
 use crate::report::summary::{Figure, Section};
 use crate::servers::Server;
+use crate::workload::ingest;
 
 /// T9: records a second, and the interval of the variant.
 const RECORDS: f64 = 400_000.0;
-const INTERVAL_MS: f64 = 100.0;
+const INTERVAL_MS: u32 = 100;
 /// T10: data age at 99 %.
 const AGE_NS_P99_MAX: f64 = 50e6;
 
 impl Run<'_> {
-    /// T9, by the command `ingest`.
+    /// T9.
     pub(super) fn ingest(&mut self) {
         if self.wants("T9") {
             let seconds = self.seconds(8.0);
             self.expect(seconds + 5.0);
             self.progress.step("T9 ingest, 400,000 records a second");
-            let judged = self.run_ingest(seconds).and_then(|rounds| judge_ingest(&rounds));
-            self.judge("T9", judged);
+            let params = ingest::Params {
+                clients: 1_000,
+                topics: 1,
+                keys: 100,
+                rate: RECORDS,
+                payload_bytes: 64,
+                interval_ms: INTERVAL_MS,
+                tcp: false,
+                wake_every: Duration::from_millis(1),
+                warm_up: Duration::from_millis(1_500),
+                measured: Duration::from_secs_f64(seconds),
+            };
+            let outcome = ingest::run(&self.server, &params);
+            self.judge("T9", outcome.map(|outcome| judge_ingest(&outcome)));
         }
-    }
-
-    fn run_ingest(&self, seconds: f64) -> Result<Value> {
-        let server = &self.server;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["ingest", "--json", "--clients", "1000"]);
-        command.arg(format!("--rate={RECORDS}")).arg(format!("--seconds={seconds}"));
-        command.arg(format!("--interval-ms={INTERVAL_MS}"));
-        command.arg(format!("--server-cpu={}", server.server_cpu));
-        command.arg(format!("--client-cpu={}", server.client_cpu));
-        if let Some(program) = &server.program {
-            command.arg("--program").arg(program);
-        }
-        for argument in &server.server_args {
-            command.arg(format!("--server-arg={argument}"));
-        }
-        let output = command.output().wrap_err("cannot run this program")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "ingest: {}", said.trim());
-        serde_json::from_slice(&output.stdout).wrap_err("ingest printed no JSON")
     }
 
     /// T10.
@@ -89,22 +82,18 @@ impl Run<'_> {
     }
 }
 
-fn judge_ingest(rounds: &Value) -> Result<Judged> {
-    let round = &rounds[0];
-    let figure = |value: &Value, name: &str| {
-        value.as_f64().ok_or_else(|| eyre!("ingest printed no {name}: {round}"))
-    };
-    let accepted = figure(&round["accepted_per_second"], "accepted_per_second")?;
-    let age_ms = figure(&round["age"]["p99"], "age.p99")? / 1e6;
-    let cpu = figure(&round["server_cpu_share"], "server_cpu_share")? * 100.0;
-    let client = figure(&round["client_cpu_share"], "client_cpu_share")?;
-    let bound = client >= crate::measure::CLIENT_BUSY_SHARE;
+fn judge_ingest(outcome: &Outcome) -> Judged {
+    let accepted = outcome.extra.get(ingest::extra::ACCEPTED_PER_SECOND).copied().unwrap_or(0.0);
+    let age_ms = outcome.latency.ns_p99 as f64 / 1e6;
+    let cpu = outcome.cost.map_or(f64::NAN, |cost| cost.cpu_share) * 100.0;
+    let bound = outcome.client.cpu_share >= crate::measure::CLIENT_BUSY_SHARE;
     let remark = "the load client was the bottleneck: the age is its own".to_owned();
-    Ok(Judged {
+    let holds = accepted >= RECORDS * 0.99 && outcome.missing == 0;
+    Judged {
         measured: format!("{accepted:.0}/s taken, age p99 {age_ms:.0} ms, CPU {cpu:.0} %"),
-        reached: accepted >= RECORDS * 0.99 && age_ms <= INTERVAL_MS + 20.0,
+        reached: holds && age_ms <= f64::from(INTERVAL_MS) + 20.0,
         remarks: Vec::from_iter(bound.then_some(remark)),
-    })
+    }
 }
 
 fn judge_recorded(section: &Section) -> Result<Judged> {
