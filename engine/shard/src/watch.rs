@@ -101,8 +101,8 @@ impl Watch {
 
 /// Gives turns to whom the kernel tells of, until the executor ends the task.
 ///
-/// This task sleeps for all others: in the kernel's wait, which every socket, the inbox and the next
-/// timer end. The executor itself would go to sleep and wake up with ten system calls.
+/// This task sleeps for all others: in the kernel's wait, which every socket, the inbox and the
+/// next timer end. The executor itself would go to sleep and wake up with ten system calls.
 pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
     let mut events = Vec::with_capacity(WATCH_EVENTS_MAX);
     let inbox = &shard.mesh.inboxes[usize::from(shard.id.0)];
