@@ -64,31 +64,33 @@ impl Partial {
         self.parts
     }
 
-    /// Adds unmasked payload; `message_bytes_left` counts it and what the message still
-    /// declares, where this is its last frame.
-    pub(crate) fn add_payload(
-        &mut self,
-        payload: &[u8],
-        message_bytes_left: Option<u64>,
-    ) -> Result<(), ProtocolError> {
+    /// Makes room for `added` bytes of payload; `message_bytes_left` counts them and what the
+    /// message still declares, where this is its last frame.
+    pub(crate) fn reserve(&mut self, added: usize, message_bytes_left: Option<u64>) {
+        if added == 0 {
+            return;
+        }
+        let step = growth(self.message_bytes(), added, message_bytes_left);
+        match &mut self.message {
+            // Three more: the beginning of a character is held elsewhere until it ends.
+            Body::Text(text) if text.capacity() - text.len() < added + 3 => {
+                text.reserve_exact(step + 3);
+            }
+            Body::Binary(bytes) if bytes.capacity() - bytes.len() < added => {
+                bytes.reserve_exact(step);
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds unmasked payload, for which there is [room](Self::reserve).
+    pub(crate) fn add_payload(&mut self, payload: &[u8]) -> Result<(), ProtocolError> {
         //= RFC 6455 §5.4
         //# Message fragments MUST be delivered to the recipient in the order
         //# sent by the sender.
-        let held_bytes = self.message_bytes();
-        let step = growth(held_bytes, payload.len(), message_bytes_left);
         match &mut self.message {
-            Body::Text(text) => {
-                if !payload.is_empty() && text.capacity() - text.len() < payload.len() + 3 {
-                    text.reserve_exact(step + 3);
-                }
-                self.validator.feed_to(payload, |piece| text.push_str(piece))?;
-            }
-            Body::Binary(bytes) => {
-                if bytes.capacity() - bytes.len() < payload.len() {
-                    bytes.reserve_exact(step);
-                }
-                bytes.extend_from_slice(payload);
-            }
+            Body::Text(text) => self.validator.feed_to(payload, |piece| text.push_str(piece))?,
+            Body::Binary(bytes) => bytes.extend_from_slice(payload),
             Body::None => unreachable!("a part was begun before it got payload"),
         }
         Ok(())
