@@ -144,11 +144,13 @@ impl Partial {
     }
 }
 
-/// How much room to add for `added` bytes: doubling, so that the copies stay linear, but never
-/// more than a last frame can still bring. Never by a declared length alone.
+/// How much room to add for `added` bytes: doubling, so that the copies stay linear. Where the last
+/// frame says what is still to come, as much of that as has arrived so far, and never more than
+/// that: a declared length alone gets nothing, and most of what lies in two inputs is copied once.
 fn growth(held: usize, added: usize, message_bytes_left: Option<u64>) -> usize {
-    let left = message_bytes_left.and_then(|left| usize::try_from(left).ok());
-    held.max(added).min(left.unwrap_or(usize::MAX)).max(added)
+    let Some(left) = message_bytes_left else { return held.max(added) };
+    let left = usize::try_from(left).unwrap_or(usize::MAX);
+    held.saturating_add(added.saturating_mul(2)).min(left).max(added)
 }
 
 #[cfg(test)]
@@ -157,8 +159,9 @@ mod tests {
 
     #[test]
     fn growth_follows_what_arrives_and_stops_at_the_end_of_the_message() {
-        assert_eq!(growth(0, 10, Some(1 << 40)), 10);
-        assert_eq!(growth(1000, 10, Some(1 << 40)), 1000);
+        assert_eq!(growth(0, 10, Some(1 << 40)), 20);
+        assert_eq!(growth(0, 10, Some(15)), 15);
+        assert_eq!(growth(1000, 10, Some(1 << 40)), 1020);
         assert_eq!(growth(1000, 10, Some(300)), 300);
         assert_eq!(growth(1000, 10, Some(10)), 10);
         assert_eq!(growth(1000, 10, None), 1000);
