@@ -24,6 +24,10 @@ mod unmask;
 #[path = "wire/utf8.rs"]
 mod utf8;
 
+/// What our program runs with, here for all alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 criterion_group!(
     benches,
     unmask::bench,
