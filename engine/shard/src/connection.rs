@@ -83,7 +83,7 @@ fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
         }
         if unhandled {
             if handle_rest(shard, conn) {
-                pace::next_turn(shard, conn);
+                shard.turns.put_off(conn);
                 return Poll::Pending;
             }
             continue;
@@ -98,7 +98,7 @@ fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
             Poll::Ready(Ok(false)) => {}
             Poll::Ready(Ok(true)) => {
                 // There may be more, and others wait for their turn.
-                pace::next_turn(shard, conn);
+                shard.turns.put_off(conn);
                 return Poll::Pending;
             }
             Poll::Ready(Err(error)) => return lost(shard, conn, &error.to_string()),

@@ -31,6 +31,7 @@ mod pace;
 mod pages;
 mod publish;
 mod publisher;
+mod round;
 mod setup;
 mod shard;
 mod signal;

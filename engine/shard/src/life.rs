@@ -13,7 +13,7 @@ use crate::handler::Handler;
 use crate::mesh::Mailbox;
 use crate::shard::Shard;
 use crate::thread::Started;
-use crate::{accept, carrier, courier, pace, sweep, turns, watch};
+use crate::{accept, carrier, courier, pace, round, sweep};
 
 /// Time without one of them going after which aborted connections are given up.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
@@ -31,12 +31,9 @@ pub(crate) async fn live<H: Handler>(
     let flusher = Flusher::new(&shard);
     let accept = glommio::spawn_local(accept::run(Rc::clone(&shard), OwnedFd::from(listener)));
     let tasks = [
-        glommio::spawn_local(flusher.run(Rc::clone(&shard))),
-        glommio::spawn_local(watch::run(Rc::clone(&shard))),
-        glommio::spawn_local(turns::run(Rc::clone(&shard))),
+        glommio::spawn_local(round::run(Rc::clone(&shard), flusher)),
         glommio::spawn_local(sweep::run(Rc::clone(&shard))),
         glommio::spawn_local(pace::run(Rc::clone(&shard))),
-        glommio::spawn_local(pace::run_rounds(Rc::clone(&shard))),
         glommio::spawn_local(courier::run(Rc::clone(&shard), mailbox)),
         glommio::spawn_local(carrier::run(Rc::clone(&shard))),
         glommio::spawn_local(carrier::run_timer(Rc::clone(&shard))),
@@ -52,13 +49,10 @@ pub(crate) async fn live<H: Handler>(
     for task in tasks {
         task.cancel().await;
     }
-    shard.flush.forget();
     shard.mail.forget();
-    shard.turns.forget();
     shard.listening.forget();
     shard.holding_back.forget();
     shard.left.forget();
-    shard.round.forget();
     shard.ticking.forget();
 }
 

@@ -79,24 +79,3 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
 pub(crate) async fn pause<H: Handler>(shard: &Shard<H>) {
     shard.sleep(Duration::ZERO).await;
 }
-
-/// Gives a connection that has more to do another turn when all others had theirs.
-pub(crate) fn next_turn<H: Handler>(shard: &Shard<H>, conn: ConnId) {
-    shard.next_turns.borrow_mut().push(conn);
-    shard.round.raise();
-}
-
-/// Goes from round to round until the executor ends the task.
-pub(crate) async fn run_rounds<H: Handler>(shard: Rc<Shard<H>>) {
-    loop {
-        shard.round.wait().await;
-        pause(&shard).await;
-        let conns = shard.next_turns.take();
-        let mut slots = shard.slots.borrow_mut();
-        for conn in conns {
-            if let Some(slot) = slot_mut(&mut slots, conn) {
-                slot.wake(&shard.turns);
-            }
-        }
-    }
-}

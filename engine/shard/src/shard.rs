@@ -24,7 +24,7 @@ use crate::mesh::{Mesh, Pass, Publication};
 use crate::pace::Hold;
 use crate::pages::Pages;
 use crate::publish::{Publishing, Sequences};
-use crate::signal::Signal;
+use crate::signal::{self, Signal};
 use crate::stats::ShardStats;
 use crate::stream::Stream;
 use crate::timers::{Sleep, Timers};
@@ -70,8 +70,8 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) turns: Turns,
     /// Wakes the listener's task.
     pub(crate) listening: Signal,
-    /// Wakes the flusher.
-    pub(crate) flush: Signal,
+    /// There is something to write.
+    pub(crate) flush: Cell<bool>,
     /// Wakes the shard's main task when it is to leave.
     pub(crate) left: Signal,
     pub(crate) leaving: Cell<Option<Timestamp>>,
@@ -85,10 +85,6 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) holding_back: Signal,
     /// What was published in this turn, whose places in the mesh are given back by `settle`.
     pub(crate) published: RefCell<Vec<Arc<Publication>>>,
-    /// Connections that have more to do, once the others had their turn.
-    pub(crate) next_turns: RefCell<Vec<ConnId>>,
-    /// Wakes the task that wakes them.
-    pub(crate) round: Signal,
     /// Closes that the handler asked for, to be done when its call is over.
     pub(crate) closes: RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
     /// Filled and emptied by `note_slow`.
@@ -166,15 +162,13 @@ impl<H: Handler> Shard<H> {
             mail: Signal::default(),
             turns: Turns::default(),
             listening: Signal::default(),
-            flush: Signal::default(),
+            flush: Cell::new(false),
             left: Signal::default(),
             leaving: Cell::new(None),
             live: Cell::new(0),
             messages_per_turn,
             held_back: RefCell::new(Vec::new()),
             holding_back: Signal::default(),
-            next_turns: RefCell::new(Vec::new()),
-            round: Signal::default(),
             published: RefCell::new(Vec::new()),
             closes: RefCell::new(Vec::new()),
             slow: RefCell::new(Vec::new()),
@@ -353,7 +347,8 @@ impl<H: Handler> Shard<H> {
         self.note_slow();
         let hub = self.hub.borrow();
         if hub.has_dirty() {
-            self.flush.raise();
+            self.flush.set(true);
+            signal::note();
         }
         let totals = hub.totals();
         self.stats.conflated.set(totals.conflated);

@@ -16,20 +16,20 @@ pub(crate) fn wakes() -> u64 {
     WAKES.get()
 }
 
-/// Wakes a task of this thread, and counts it.
+/// Takes note that somebody has something to do.
+#[inline]
+pub(crate) fn note() {
+    WAKES.set(WAKES.get() + 1);
+}
+
+/// Wakes a task of this thread, and takes note of it.
 #[inline]
 pub(crate) fn wake(waker: Waker) {
-    WAKES.set(WAKES.get() + 1);
+    note();
     waker.wake();
 }
 
-/// Lets all others that can run have their turn. It counts as a wake: there is more to do.
-pub(crate) async fn yield_now() {
-    WAKES.set(WAKES.get() + 1);
-    step_back().await;
-}
-
-/// The same for who has nothing to do himself.
+/// Lets all others that can run have their turn.
 pub(crate) async fn step_back() {
     futures_lite::future::yield_now().await;
 }

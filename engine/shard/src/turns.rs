@@ -1,21 +1,20 @@
-//! Whose turn it is: connections that have something to do, and the one task that does it.
+//! Whose turn it is: connections that have something to do.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use corecast_hub::ConnId;
 
-use crate::connection;
 use crate::handler::Handler;
 use crate::limits::TURNS_MAX;
-use crate::shard::Shard;
-use crate::signal::{self, Signal};
+use crate::shard::{Shard, slot_mut};
+use crate::{connection, signal};
 
 /// The connections that are to have a turn, each once.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     due: RefCell<Vec<ConnId>>,
-    raised: Signal,
+    /// Those that have had theirs, and have more to do.
+    put_off: RefCell<Vec<ConnId>>,
 }
 
 impl Turns {
@@ -24,30 +23,55 @@ impl Turns {
     #[inline]
     pub(crate) fn push(&self, conn: ConnId) {
         self.due.borrow_mut().push(conn);
-        self.raised.raise();
+        signal::note();
     }
 
-    /// Lets go of the task.
-    pub(crate) fn forget(&self) {
-        self.raised.forget();
+    /// Schedules a turn behind those of all others, those included whose bytes are only just coming
+    /// in.
+    pub(crate) fn put_off(&self, conn: ConnId) {
+        self.put_off.borrow_mut().push(conn);
+    }
+
+    /// Whether nobody is to have a turn, now or later.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.due.borrow().is_empty() && self.put_off.borrow().is_empty()
     }
 }
 
-/// Gives turns until the executor ends the task.
-pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
-    let mut due = Vec::new();
-    loop {
-        shard.turns.raised.wait().await;
-        std::mem::swap(&mut due, &mut *shard.turns.due.borrow_mut());
-        for some in due.chunks(TURNS_MAX) {
-            for &conn in some {
-                connection::turn(&shard, conn);
-            }
-            if some.len() == TURNS_MAX {
-                // The flusher and the mesh have theirs in between.
-                signal::yield_now().await;
-            }
-        }
-        due.clear();
+/// The turns of those that were put off are due now.
+pub(crate) fn go_on<H: Handler>(shard: &Shard<H>) {
+    if shard.turns.put_off.borrow().is_empty() {
+        return;
     }
+    let conns = shard.turns.put_off.take();
+    let mut slots = shard.slots.borrow_mut();
+    for conn in conns {
+        if let Some(slot) = slot_mut(&mut slots, conn) {
+            slot.wake(&shard.turns);
+        }
+    }
+}
+
+/// Gives those their turn that are due, [`TURNS_MAX`] at most: the flusher and all tasks have
+/// theirs in between.
+pub(crate) fn give<H: Handler>(shard: &Shard<H>) {
+    if shard.turns.due.borrow().is_empty() {
+        return;
+    }
+    let mut due = shard.turns.due.take();
+    let rest = due.split_off(due.len().min(TURNS_MAX));
+    for &conn in &due {
+        connection::turn(shard, conn);
+    }
+    // What came meanwhile is behind the rest; without one, the storage serves again.
+    due.clear();
+    let mut now = shard.turns.due.borrow_mut();
+    if rest.is_empty() {
+        due.append(&mut now);
+    } else {
+        due.extend(rest);
+        due.append(&mut now);
+        signal::note();
+    }
+    *now = due;
 }

@@ -6,10 +6,9 @@ mod window;
 
 use std::io::IoSlice;
 use std::os::fd::RawFd;
-use std::rc::Rc;
 
 use corecast_hub::session::ClosedBy;
-use corecast_hub::{ConnId, Hub, Outbox};
+use corecast_hub::{ConnId, Hub, Outbox, Timestamp};
 
 use crate::config::Backend;
 use crate::handler::Handler;
@@ -26,6 +25,8 @@ pub(crate) struct Flusher {
     direct_max: usize,
     batch_max: usize,
     window: Window,
+    /// When the frames that pile up are to be written.
+    due_at: Option<Timestamp>,
     dirty: Vec<ConnId>,
     targets: Vec<(ConnId, RawFd)>,
     written: Vec<Written>,
@@ -51,27 +52,41 @@ impl Flusher {
             direct_max: config.direct_max,
             batch_max: config.batch_max,
             window: Window::new(config),
+            due_at: None,
             dirty: Vec::new(),
             targets: Vec::new(),
             written: Vec::new(),
         }
     }
 
-    /// Runs until the shard's executor ends it.
-    pub(crate) async fn run<H: Handler>(mut self, shard: Rc<Shard<H>>) {
-        loop {
-            shard.flush.wait().await;
-            if let Some(window) = self.window.due() {
-                shard.sleep(window).await;
-            }
-            let begun = shard.clock.now();
-            self.flush(&shard);
-            self.window.flushed(begun, shard.clock.now());
+    /// Writes what there is to write, if it is time to.
+    pub(crate) fn turn<H: Handler>(&mut self, shard: &Shard<H>) {
+        if !shard.flush.get() {
+            return;
         }
+        let begun = shard.clock.now();
+        match self.due_at {
+            None => {
+                if let Some(window) = self.window.due() {
+                    self.due_at = Some(begun.after(window));
+                    return;
+                }
+            }
+            Some(at) if at > begun => return,
+            Some(_) => self.due_at = None,
+        }
+        shard.flush.set(false);
+        self.flush(shard);
+        self.window.flushed(begun, shard.clock.now());
+    }
+
+    /// The end of the window that is open, if one is.
+    pub(crate) fn due_at(&self) -> Option<Timestamp> {
+        self.due_at
     }
 
     /// Writes once to every dirty socket.
-    pub(crate) fn flush<H: Handler>(&mut self, shard: &Shard<H>) {
+    fn flush<H: Handler>(&mut self, shard: &Shard<H>) {
         let mut dirty = std::mem::take(&mut self.dirty);
         shard.hub.borrow_mut().take_dirty(&mut dirty);
         for chunk in dirty.chunks(self.batch_max) {
