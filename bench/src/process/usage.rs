@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 /// What a process uses at one moment.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Usage {
-    /// User and system time of all its threads since the start, in the kernel's ticks (10 ms).
+    /// User and system time of all its threads since the start: of the living ones to the
+    /// nanosecond where the kernel tells (`schedstat`), else of all in its ticks (10 ms).
     #[serde(rename = "cpu_seconds", serialize_with = "as_seconds")]
     pub cpu: Duration,
     /// Resident memory in bytes, shared pages included (`VmRSS`).
@@ -66,6 +67,24 @@ pub fn sockets_bytes() -> Result<u64> {
 
 /// `utime` + `stime`: their sum is exact to a tick, however the kernel divides it.
 fn cpu_time(pid: u32) -> Result<Duration> {
+    match scheduled(pid) {
+        Some(time) => Ok(time),
+        None => ticked(pid),
+    }
+}
+
+/// What the scheduler counted, in nanoseconds, of the threads that live; nothing where the kernel
+/// was built without it. Servers here keep their threads.
+fn scheduled(pid: u32) -> Option<Duration> {
+    let mut sum = Duration::ZERO;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let stat = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        sum += Duration::from_nanos(stat.split_ascii_whitespace().next()?.parse().ok()?);
+    }
+    (!sum.is_zero()).then_some(sum)
+}
+
+fn ticked(pid: u32) -> Result<Duration> {
     let stat = read(pid, "stat")?;
     // The second field is the name in parentheses, and may itself contain blanks and parentheses.
     let (_, rest) = stat.rsplit_once(')').ok_or_eyre("/proc/PID/stat has no name")?;

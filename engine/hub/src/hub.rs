@@ -82,6 +82,13 @@ impl Hub {
         self.slots.get(conn).map(|slot| &slot.outbox)
     }
 
+    /// Whether nothing waits for a connection, and nothing is held back from it: then nothing of it
+    /// grows old.
+    #[must_use]
+    pub fn is_quiet(&self, conn: ConnId) -> bool {
+        self.outbox(conn).is_none_or(|outbox| outbox.is_empty() && !outbox.is_held_back())
+    }
+
     /// Whether less than half of what may wait for a connection does, of its bounds as well as of
     /// the announcements: more topics of a pattern may be announced to it. False when it is gone
     /// or closing.

@@ -310,6 +310,20 @@ impl Session {
         }
     }
 
+    /// When a session has a deadline at the earliest, if nothing happens to it until then; `None`
+    /// where that is not known beforehand.
+    #[must_use]
+    pub fn quiet_until(&self, config: &SessionConfig) -> Option<Timestamp> {
+        let is_quiet = self.phase == Phase::Open && !self.ping_pending;
+        if !is_quiet || self.receiver.is_partial() {
+            return None;
+        }
+        let ping = (self.heard_at, config.ping_interval);
+        let idle = (self.message_at, config.idle_timeout);
+        let deadlines = [ping, idle].into_iter().filter(|(_, time)| !time.is_zero());
+        Some(deadlines.map(|(since, time)| since.after(time)).min().unwrap_or(Timestamp(u64::MAX)))
+    }
+
     fn open_timeout(&mut self, config: &SessionConfig, now: Timestamp) -> Option<Due> {
         let silent = now.since(self.heard_at);
         if self.receiver.is_partial() && now.since(self.partial_since) > config.message_timeout {

@@ -78,6 +78,7 @@ pub(crate) fn tell_one<H: Handler>(shard: &Shard<H>, conn: ConnId, event: Event)
     if slot.session.phase() != Phase::Open {
         return;
     }
+    shard.look_again(conn);
     let Some(data) = slot.data.as_mut() else { return };
     let called = shard.call(conn, slot.peer, |handler, context| {
         handler.on_event(data, event, context);

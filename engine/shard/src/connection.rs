@@ -26,6 +26,7 @@ pub(crate) fn turn<H: Handler>(shard: &Shard<H>, conn: ConnId) {
         let mut slots = shard.slots.borrow_mut();
         let Some(slot) = slot_mut(&mut slots, conn) else { return };
         slot.begin_turn();
+        shard.look_again(conn);
         slot.session.phase() == Phase::Upgrading
     };
     let outcome = if shaking { shake(shard, conn) } else { go_on(shard, conn) };

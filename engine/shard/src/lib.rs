@@ -5,10 +5,10 @@
 //! - [`Handler`] is what a service implements, [`Context`] what it can do in a call.
 //! - [`Publisher`] publishes from anywhere else.
 //!
-//! Inside: `accept` (listener), `watch` (who has something to read), `turns` and `connection`
-//! (whose turn it is, and the turn), `upgrade` (handshake), `closing`, `flush` (writes, by the ring
-//! or by `sendmsg`), `mesh` and `courier` (between threads), `pace` (who may read), `sweep`
-//! (deadlines), `thread` and `life` (of a shard).
+//! Inside: `round` (the loop that all stands in), `accept` (listener), `watch` (who has something
+//! to read), `turns` and `connection` (whose turn it is, and the turn), `upgrade` (handshake),
+//! `closing`, `flush` (writes, by the ring or by `sendmsg`), `mesh` and `courier` (between threads),
+//! `pace` (who may read), `timers`, `sweep` (deadlines), `thread` and `life` (of a shard).
 
 mod accept;
 mod carrier;

@@ -1,9 +1,9 @@
 //! The round of a shard: what the kernel tells, the turns of the connections, the writes, all other
 //! tasks; and sleep when there is nothing left to do.
 //!
-//! One task does this for all others, and sleeps for them: in the kernel's wait, which every socket,
-//! the inbox and the next timer end. The executor itself would go to sleep and wake up with ten
-//! system calls. What comes in leaves in the same step, with no other task in between.
+//! One task does this for all others, and sleeps for them: in the kernel's wait, which every
+//! socket, the inbox and the next timer end. The executor itself would go to sleep and wake up with
+//! ten system calls. What comes in leaves in the same step, with no other task in between.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -48,8 +48,8 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mut flusher: Flusher) {
     }
 }
 
-/// Lets all tasks that can run have their turn, and does what they cause. Returns how long the shard
-/// may sleep: not at all while somebody has more to do.
+/// Lets all tasks that can run have their turn, and does what they cause. Returns how long the
+/// shard may sleep: not at all while somebody has more to do.
 async fn serve_others<H: Handler>(shard: &Shard<H>, flusher: &mut Flusher) -> Duration {
     for _ in 0..PUT_OFFS_MAX {
         let before = signal::wakes();

@@ -85,6 +85,8 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) holding_back: Signal,
     /// What was published in this turn, whose places in the mesh are given back by `settle`.
     pub(crate) published: RefCell<Vec<Arc<Publication>>>,
+    /// When the sweep looks at each connection again, by its index.
+    pub(crate) looks: RefCell<Vec<Timestamp>>,
     /// Closes that the handler asked for, to be done when its call is over.
     pub(crate) closes: RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
     /// Filled and emptied by `note_slow`.
@@ -170,6 +172,7 @@ impl<H: Handler> Shard<H> {
             held_back: RefCell::new(Vec::new()),
             holding_back: Signal::default(),
             published: RefCell::new(Vec::new()),
+            looks: RefCell::default(),
             closes: RefCell::new(Vec::new()),
             slow: RefCell::new(Vec::new()),
             congested: Cell::new(0),
@@ -180,6 +183,14 @@ impl<H: Handler> Shard<H> {
     /// included whose bytes are only just coming in.
     pub(crate) fn sleep(&self, time: Duration) -> Sleep<'_> {
         self.timers.sleep_until(self.clock.now().after(time))
+    }
+
+    /// Something has happened to a connection: the sweep looks at it in its next round.
+    #[inline]
+    pub(crate) fn look_again(&self, conn: ConnId) {
+        if let Some(look) = self.looks.borrow_mut().get_mut(conn.index as usize) {
+            *look = Timestamp(0);
+        }
     }
 
     /// Takes a new socket in. Its session begins with the handshake, and its deadlines run from
@@ -315,6 +326,7 @@ impl<H: Handler> Shard<H> {
     pub(crate) fn close(&self, conn: ConnId, by: ClosedBy, code: CloseCode, reason: &str) {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slot_mut(&mut slots, conn) else { return };
+        self.look_again(conn);
         if slot.session.phase() == Phase::Upgrading {
             slot.session.lost(by, reason);
             slot.abort(&self.turns);
@@ -374,6 +386,7 @@ impl<H: Handler> Shard<H> {
         let mut slots = self.slots.borrow_mut();
         for (conn, reason) in slow.drain(..) {
             if let Some(slot) = slot_mut(&mut slots, conn) {
+                self.look_again(conn);
                 slot.session.closed_as_slow(SLOW_CLOSE_CODE, &reason.to_string(), now);
             }
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use corecast_hub::session::{ClosedBy, Due, Phase};
-use corecast_hub::{Flush, Hub};
+use corecast_hub::{Flush, Hub, Timestamp};
 use corecast_wire::Frame;
 
 use crate::handler::Handler;
@@ -16,6 +16,11 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Looks that make a round: a deadline is noticed at most `TICK * TICKS_PER_ROUND` late.
 const TICKS_PER_ROUND: usize = 10;
+
+/// A connection to which nothing happens is left alone until its next deadline, and not longer than
+/// this. That is kept apart from the slots: to look at 10,000 of those twice a second would be most
+/// of what idle connections cost.
+const QUIET_MAX: Duration = Duration::from_secs(5);
 
 /// Sweeps until the executor ends the task.
 pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
@@ -39,7 +44,14 @@ fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &F
     let mut slots = shard.slots.borrow_mut();
     let mut hub = shard.hub.borrow_mut();
     let leaving = shard.leaving.get().is_some();
+    let mut looks = shard.looks.borrow_mut();
+    if looks.len() < range.end {
+        looks.resize(range.end, Timestamp(0));
+    }
     for index in range {
+        if looks[index] > now && !leaving {
+            continue;
+        }
         let Some(Some(slot)) = slots.get_mut(index) else { continue };
         if slot.session.phase() == Phase::Open {
             // What is closed for its age or its stall is noted with the other slow ones.
@@ -50,7 +62,11 @@ fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &F
             slot.wake(&shard.turns);
         }
         match slot.session.poll_timeout(&shard.sessions, now) {
-            None => {}
+            None if slot.blocked || !hub.is_quiet(slot.conn) => {}
+            None => {
+                let until = slot.session.quiet_until(&shard.sessions);
+                looks[index] = until.map_or(Timestamp(0), |until| until.min(now.after(QUIET_MAX)));
+            }
             // Within a shutdown, what is queued has until the shutdown's deadline.
             Some(Due::Abort(_)) if leaving && is_flushing(&hub, slot) => {}
             Some(Due::Ping) => {
