@@ -22,7 +22,7 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nR
     no room for another connection.\r\n";
 
 /// Accepts until the executor ends the task.
-pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: OwnedFd) {
+pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Rc<OwnedFd>) {
     let mut reserve = Reserve::open();
     while let Err(error) = shard.watch.listener(listener.as_fd()) {
         tracing::error!(shard = shard.id.0, %error, "cannot watch the listener: trying again");

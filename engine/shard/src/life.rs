@@ -1,6 +1,7 @@
 //! The life of a shard on its thread: its tasks, and the order in which it leaves.
 
-use std::os::fd::OwnedFd;
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::handler::Handler;
 use crate::mesh::Mailbox;
 use crate::shard::Shard;
 use crate::thread::Started;
-use crate::{accept, carrier, courier, pace, round, sweep};
+use crate::{accept, carrier, courier, pace, round, socket, sweep};
 
 /// Time without one of them going after which aborted connections are given up.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
@@ -29,7 +30,8 @@ pub(crate) async fn live<H: Handler>(
     started: Started,
 ) {
     let flusher = Flusher::new(&shard);
-    let accept = glommio::spawn_local(accept::run(Rc::clone(&shard), OwnedFd::from(listener)));
+    let listener = Rc::new(OwnedFd::from(listener));
+    let accept = glommio::spawn_local(accept::run(Rc::clone(&shard), Rc::clone(&listener)));
     let tasks = [
         glommio::spawn_local(round::run(Rc::clone(&shard), flusher)),
         glommio::spawn_local(sweep::run(Rc::clone(&shard))),
@@ -42,6 +44,8 @@ pub(crate) async fn live<H: Handler>(
     drop(started);
     shard.left.wait().await;
     accept.cancel().await;
+    // The thread keeps a copy of it: who comes now is to be refused, not to wait for a reset.
+    socket::shut(listener.as_raw_fd(), Shutdown::Both);
     close_all(&shard);
     wait_until_deadline(&shard).await;
     abort_all(&shard);

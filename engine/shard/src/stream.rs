@@ -20,6 +20,8 @@ pub(crate) struct Stream {
     readable: bool,
     /// The peer's side is shut, or the connection broken: behind the last byte is an end to read.
     hung_up: bool,
+    /// The peer has sent urgent data: a read ends in front of it, with more behind.
+    urgent: bool,
     pub(crate) watched: Watched,
 }
 
@@ -37,7 +39,7 @@ pub(crate) enum Watched {
 impl Stream {
     /// A socket just accepted. Its first bytes may have come with it.
     pub(crate) fn new(fd: OwnedFd) -> Self {
-        Self { fd, readable: true, hung_up: false, watched: Watched::No }
+        Self { fd, readable: true, hung_up: false, urgent: false, watched: Watched::No }
     }
 
     /// Its descriptor, open as long as this turn lasts.
@@ -53,7 +55,8 @@ impl Stream {
     pub(crate) fn note(&mut self, flags: EventFlags) {
         let ends = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
         self.hung_up |= flags.intersects(ends);
-        self.readable |= flags.intersects(ends | EventFlags::IN);
+        self.urgent |= flags.contains(EventFlags::PRI);
+        self.readable |= flags.intersects(ends | EventFlags::IN | EventFlags::PRI);
     }
 
     /// Reads once, if there may be something. Zero bytes are the peer's end.
@@ -62,7 +65,8 @@ impl Stream {
             match rustix::net::recv(&self.fd, &mut *buffer, RecvFlags::DONTWAIT) {
                 Ok((read, _)) => {
                     // Less than was asked for: that was all, and more is told of anew.
-                    self.readable = read == 0 || read == buffer.len() || self.hung_up;
+                    let ends = self.hung_up || self.urgent;
+                    self.readable = read == 0 || read == buffer.len() || ends;
                     return Poll::Ready(Ok(read));
                 }
                 Err(Errno::INTR) => {}

@@ -30,6 +30,11 @@ use crate::{ShardId, life, setup};
 /// Entries of the executor's rings: as many sockets may wait for readiness before it submits early.
 const RING_DEPTH: usize = 1_024;
 
+/// No task of ours is to be preempted. And where glommio 0.9 finds its timer fired before it ran the
+/// first task, it goes to sleep over tasks that can run, until something on its rings wakes it:
+/// nothing of ours is there.
+const NEVER: Duration = Duration::from_secs(365 * 86_400);
+
 /// How long the shard's other threads get to drain when one has panicked.
 const DRAIN_AFTER_PANIC: Duration = Duration::from_secs(5);
 
@@ -153,6 +158,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
     let executor = LocalExecutorBuilder::new(Placement::Fixed(seed.cpu))
         .io_memory(0)
         .ring_depth(RING_DEPTH)
+        .preempt_timer(NEVER)
         .make()
         .map_err(|error| error.to_string())?;
     let topics = &seed.config.topics;

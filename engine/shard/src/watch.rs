@@ -11,6 +11,7 @@ use std::time::Duration;
 use corecast_hub::ConnId;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
 use rustix::time::Timespec;
 
 use crate::mesh::Inbox;
@@ -63,7 +64,7 @@ impl Watch {
         if stream.watched >= wanted {
             return Ok(());
         }
-        let mut flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+        let mut flags = EventFlags::IN | EventFlags::PRI | EventFlags::RDHUP | EventFlags::ET;
         if wanted == Watched::ReadsAndRoom {
             flags |= EventFlags::OUT;
         }
@@ -81,7 +82,11 @@ impl Watch {
     pub(crate) fn collect(&self, events: &mut Vec<Event>, wait: Duration) {
         events.clear();
         let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
-        // Interrupted: what there is, is told the next time.
-        let _ = epoll::wait(&self.epoll, spare_capacity(events), Some(&wait));
+        match epoll::wait(&self.epoll, spare_capacity(events), Some(&wait)) {
+            // Interrupted: what there is, is told the next time.
+            Ok(_) | Err(Errno::INTR) => {}
+            // No socket would be served any more.
+            Err(error) => panic!("epoll_pwait2 failed: {error}"),
+        }
     }
 }
