@@ -7,8 +7,9 @@
 //!
 //! Inside: `round` (the loop that all stands in), `accept` (listener), `watch` (who has something
 //! to read), `turns` and `connection` (whose turn it is, and the turn), `upgrade` (handshake),
-//! `closing`, `flush` (writes, by the ring or by `sendmsg`), `mesh` and `courier` (between threads),
-//! `pace` (who may read), `timers`, `sweep` (deadlines), `thread` and `life` (of a shard).
+//! `closing`, `flush` (writes, by the ring or by `sendmsg`), `mesh` and `courier` (between
+//! threads), `pace` (who may read), `timers`, `sweep` (deadlines), `thread` and `life` (of a
+//! shard).
 
 mod accept;
 mod carrier;

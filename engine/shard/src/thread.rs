@@ -30,8 +30,8 @@ use crate::{ShardId, life, setup};
 /// Entries of the executor's rings: as many sockets may wait for readiness before it submits early.
 const RING_DEPTH: usize = 1_024;
 
-/// No task of ours is to be preempted. And where glommio 0.9 finds its timer fired before it ran the
-/// first task, it goes to sleep over tasks that can run, until something on its rings wakes it:
+/// No task of ours is to be preempted. And where glommio 0.9 finds its timer fired before it ran
+/// the first task, it goes to sleep over tasks that can run, until something on its rings wakes it:
 /// nothing of ours is there.
 const NEVER: Duration = Duration::from_secs(365 * 86_400);
 
