@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use corecast_hub::SharedFrame;
+use corecast_hub::node;
 use corecast_hub::session::ClosedBy;
 
 use crate::carrier;
@@ -32,6 +33,10 @@ fn deliver<H: Handler>(shard: &Shard<H>, mailbox: &Mailbox, done: &mut Vec<Job>)
     while more && deliveries < MESH_DELIVERIES_PER_TURN_MAX && jobs < MESH_JOBS_PER_TURN_MAX {
         jobs += 1;
         match mailbox.take() {
+            Some(Job::Node(node::Job::Updates(batch))) => {
+                jobs += batch.updates.len() as u32;
+                deliveries += 1 + carrier::carry(shard, node::Job::Updates(batch));
+            }
             // Each of the feed's jobs gives its place back with its last copy.
             Some(Job::Node(job)) => deliveries += 1 + carrier::carry(shard, job),
             Some(Job::Tell { to, event, .. }) => carrier::tell_one(shard, to, *event),

@@ -45,6 +45,13 @@ pub const NOTSENT_LOWAT_BYTES: u32 = 16 * 1024;
 /// Sockets that the kernel tells of at once.
 pub const WATCH_EVENTS_MAX: usize = 1_024;
 
+/// Updates that one job of a batch has: one job is done in one step, so it must not be a turn by
+/// itself.
+pub const JOB_UPDATES_MAX: usize = 64;
+
+/// Bytes of the updates that one job of a batch has; one update may be larger.
+pub const JOB_BYTES_MAX: usize = 64 * 1024;
+
 /// Connections that have their turn before other tasks have theirs.
 pub const TURNS_MAX: usize = 256;
 

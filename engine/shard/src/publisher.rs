@@ -9,6 +9,7 @@ use corecast_hub::{Namespaces, Update, check_topic};
 use corecast_wire::{CloseCode, Frame};
 
 use crate::clock::Clock;
+use crate::limits::{JOB_BYTES_MAX, JOB_UPDATES_MAX};
 use crate::mesh::admission::{Ticket, Want};
 use crate::mesh::{BatchCell, BatchReported, Direct, Job, Mesh, Pass, Publication, ReportCell};
 use crate::versions::Versions;
@@ -75,8 +76,7 @@ impl Publisher {
         Ok(Reported { cell })
     }
 
-    /// Publishes many messages of the feed together, as one job for each home: for who has many
-    /// at once, far cheaper than one by one. They arrive in their order, as if each had been
+    /// Publishes many messages of the feed together, dozens as one job: for who has many at once, far cheaper than one by one. They arrive in their order, as if each had been
     /// published by itself; those that are wrong are refused, and hold no other up. `updates` is
     /// empty then, and keeps its memory.
     ///
@@ -92,7 +92,7 @@ impl Publisher {
         }
         let namespaces = self.namespaces.latest();
         let mut refused = Vec::new();
-        let mut parts = Parts { by_home: Vec::new(), of: Vec::with_capacity(updates.len()) };
+        let mut parts = Parts { of: Vec::with_capacity(updates.len()), ..Parts::default() };
         for (place, update) in (0..).zip(&*updates) {
             match self.check_with(update, namespaces) {
                 Ok(()) => parts.count(self.mesh.home(&update.topic), update),
@@ -257,7 +257,8 @@ impl Publisher {
     }
 }
 
-/// The parts of a batch: the updates of each home.
+/// The parts of a batch: a few updates of one home each.
+#[derive(Default)]
 struct Parts {
     by_home: Vec<Part>,
     /// Which part each update belongs to; none: it is refused.
@@ -271,10 +272,15 @@ struct Part {
 }
 
 impl Parts {
-    /// The next update is for this home.
+    /// The next update is for this home. What is one job must be little: a home does it, and all
+    /// shards queue what comes of it, in one step.
     fn count(&mut self, home: ShardId, update: &Update) {
-        let known = self.by_home.iter().position(|part| part.home == home);
-        let part = known.unwrap_or_else(|| {
+        let last = self.by_home.iter().rposition(|part| part.home == home);
+        let open = last.filter(|&last| {
+            let part = &self.by_home[last];
+            part.updates_count < JOB_UPDATES_MAX && part.bytes + update.bytes() <= JOB_BYTES_MAX
+        });
+        let part = open.unwrap_or_else(|| {
             self.by_home.push(Part { home, updates_count: 0, bytes: 0 });
             self.by_home.len() - 1
         });
@@ -297,3 +303,28 @@ impl Parts {
 }
 
 type Homeward = Vec<(u32, Update)>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_goes_home_in_small_jobs_and_in_its_order() {
+        let large = "x".repeat(JOB_BYTES_MAX / 3);
+        let data = |number: usize| if number < 200 { "1".to_owned() } else { large.clone() };
+        let mut updates: Vec<_> = (0..210).map(|number| Update::new("a", data(number))).collect();
+        let mut parts = Parts::default();
+        for (number, update) in updates.iter().enumerate() {
+            parts.count(ShardId(number as u16 % 2), update);
+        }
+        let mut places = [Vec::new(), Vec::new()];
+        for (home, part) in parts.fill(&mut updates) {
+            assert!(part.len() <= JOB_UPDATES_MAX);
+            let bytes: usize = part.iter().map(|(_, update)| update.bytes()).sum();
+            assert!(bytes <= JOB_BYTES_MAX, "{bytes}");
+            places[usize::from(home.0)].extend(part.iter().map(|(place, _)| *place));
+        }
+        let every_second = |first| (first..210).step_by(2).collect::<Vec<u32>>();
+        assert_eq!(places, [every_second(0), every_second(1)]);
+    }
+}

@@ -96,7 +96,16 @@ impl Feed<'_> {
         let mut batch = Batch::default();
         // Of this round: in the next one the recording's numbers begin again.
         let mut books: HashMap<usize, Keeper> = HashMap::new();
-        while let Some(record) = merge.next()? {
+        loop {
+            let record = match merge.next() {
+                Ok(Some(record)) => record,
+                Ok(None) => break,
+                Err(error) => {
+                    // What was good before it is published.
+                    let _ = self.publish(&mut batch);
+                    return Err(error);
+                }
+            };
             let first_ns = *first_ns.get_or_insert(record.position_ns);
             fed.recorded = Duration::from_nanos(record.position_ns - first_ns);
             if let Speed::Times(times) = self.speed {
@@ -112,6 +121,8 @@ impl Feed<'_> {
                 progress.late(lag);
             }
             if self.control.is_stopping() {
+                // What is counted is published, where there is room.
+                let _ = self.publisher.update_all(&mut batch.updates);
                 return Ok(Round::Interrupted);
             }
             let message = Update::new(record.topic_name, record.payload.to_owned());
