@@ -311,6 +311,8 @@ fn beside(section: &Section, other: &str, wanted: &[(&str, Figure, f64)]) -> Res
     }
     let lost = section.lost(CORECAST);
     let mut remarks = remarks(section);
+    // Named among the remarks: a server that fails now and then has not reached anything.
+    reached &= section.failures(CORECAST).next().is_none();
     if lost.sum() > 0 {
         remarks.push(format!("corecast lost or misplaced {} deliveries", lost.sum()));
     }

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Usage {
     /// User and system time of all its threads since the start: of the living ones to the
-    /// nanosecond where the kernel tells (`schedstat`), else of all in its ticks (10 ms).
+    /// nanosecond where the kernel tells (`schedstat`), of others in its ticks (10 ms).
     #[serde(rename = "cpu_seconds", serialize_with = "as_seconds")]
     pub cpu: Duration,
     /// Resident memory in bytes, shared pages included (`VmRSS`).
@@ -73,19 +73,32 @@ fn cpu_time(pid: u32) -> Result<Duration> {
     }
 }
 
-/// What the scheduler counted, in nanoseconds, of the threads that live; nothing where the kernel
-/// was built without it. Servers here keep their threads.
+/// What the scheduler counted, in nanoseconds, of the threads that live, and the ticks of those
+/// that do not; nothing where the kernel was built without it.
 fn scheduled(pid: u32) -> Option<Duration> {
-    let mut sum = Duration::ZERO;
+    let (mut living, mut living_ticked, mut threads) = (Duration::ZERO, Duration::ZERO, 0);
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
-        let stat = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-        sum += Duration::from_nanos(stat.split_ascii_whitespace().next()?.parse().ok()?);
+        let task = task.ok()?.path();
+        // A thread may end between the listing and the reading: then it is among the dead.
+        let Ok(stat) = fs::read_to_string(task.join("schedstat")) else { continue };
+        let Ok(ticked) = fs::read_to_string(task.join("stat")) else { continue };
+        living += Duration::from_nanos(stat.split_ascii_whitespace().next()?.parse().ok()?);
+        living_ticked += ticks(&ticked).ok()?;
+        threads += 1;
     }
-    (!sum.is_zero()).then_some(sum)
+    // Each thread's ticks are rounded by themselves: less than one for each is no dead thread.
+    let rounding =
+        Duration::from_secs(threads + 1) / rustix::param::clock_ticks_per_second() as u32;
+    let dead = ticked(pid).ok()?.saturating_sub(living_ticked);
+    let dead = if dead > rounding { dead } else { Duration::ZERO };
+    (!living.is_zero()).then_some(living + dead)
 }
 
 fn ticked(pid: u32) -> Result<Duration> {
-    let stat = read(pid, "stat")?;
+    ticks(&read(pid, "stat")?)
+}
+
+fn ticks(stat: &str) -> Result<Duration> {
     // The second field is the name in parentheses, and may itself contain blanks and parentheses.
     let (_, rest) = stat.rsplit_once(')').ok_or_eyre("/proc/PID/stat has no name")?;
     let mut fields = rest.split_ascii_whitespace().skip(11);

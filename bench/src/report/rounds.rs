@@ -8,13 +8,13 @@ use eyre::Result;
 use super::summary::Turn;
 use crate::outcome::Outcome;
 
-/// The servers' order in a round: each round begins with another one, and every other round goes
-/// backwards.
+/// The servers' order in a round: every other round goes backwards, and each pair of rounds begins
+/// with another one. So two servers take turns at being the first, too.
 #[must_use]
 pub fn order(servers: usize, round: usize) -> Vec<usize> {
     let mut order = Vec::from_iter(0..servers);
     if servers > 0 {
-        order.rotate_left(round % servers);
+        order.rotate_left(round / 2 % servers);
     }
     if round % 2 == 1 {
         order.reverse();
@@ -102,15 +102,18 @@ mod tests {
 
     #[test]
     fn the_order_changes_each_round() {
-        let orders = Vec::from_iter((0..4).map(|round| order(4, round)));
-        for place in 0..4 {
-            let mut servers = Vec::from_iter(orders.iter().map(|order| order[place]));
-            assert_eq!(orders[place].len(), 4);
-            servers.dedup();
-            assert!(servers.len() > 1, "{orders:?}");
+        for servers in 2..8 {
+            let orders = Vec::from_iter((0..4).map(|round| order(servers, round)));
+            for (one, next) in orders.iter().zip(&orders[1..]).step_by(2) {
+                assert_ne!(one[0], next[0], "{orders:?}");
+                assert!(one.iter().rev().eq(next), "{orders:?}");
+            }
+            for mut order in orders {
+                order.sort_unstable();
+                assert!(order.into_iter().eq(0..servers), "each has one turn");
+            }
         }
-        assert_eq!(orders[0], [0, 1, 2, 3]);
-        assert_eq!(orders[1], [0, 3, 2, 1]);
+        assert_eq!([0, 1, 2].map(|round| order(3, round)[0]), [0, 2, 1]);
         assert!(order(0, 3).is_empty());
     }
 
