@@ -76,9 +76,10 @@ impl Publisher {
         Ok(Reported { cell })
     }
 
-    /// Publishes many messages of the feed together, dozens as one job: for who has many at once, far cheaper than one by one. They arrive in their order, as if each had been
-    /// published by itself; those that are wrong are refused, and hold no other up. `updates` is
-    /// empty then, and keeps its memory.
+    /// Publishes many messages of the feed together, dozens as one job: for who has many at once,
+    /// far cheaper than one by one. They arrive in their order, as if each had been published by
+    /// itself; those that are wrong are refused, and hold no other up. `updates` is empty then,
+    /// and keeps its memory.
     ///
     /// # Errors
     /// [`PublishError::Full`] when there is no room for all of them, of which there may be
