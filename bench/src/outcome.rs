@@ -21,7 +21,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// Messages that left the client.
     pub published: u64,
-    /// Deliveries that these should have caused; slow readers' are not among them.
+    /// Deliveries that these should have caused, and messages that were due and could not leave
+    /// because the server did not read; slow readers' are not among them.
     pub expected: u64,
     /// Deliveries that arrived, each counted once.
     pub delivered: u64,

@@ -87,7 +87,8 @@ fn drive_until(swarm: &mut Swarm, round: &mut Round, until_ns: u64) -> Result<()
     while let Some(left) = until_ns.checked_sub(clock::now_ns()).filter(|&left| left > 0) {
         swarm.drive(Duration::from_nanos(left.min(TURN_NS_MAX)), round)?;
     }
-    Ok(())
+    // What became due in the last sleep.
+    swarm.drive(Duration::ZERO, round)
 }
 
 fn nanoseconds(time: Duration) -> u64 {

@@ -147,8 +147,10 @@ impl Round {
         }
     }
 
+    /// One delivery of each message to each reader; of those, too, that were due and did not leave,
+    /// because the server did not read.
     fn expected(&self) -> u64 {
-        self.tally.published * self.readers.len() as u64
+        (self.tally.published + self.tally.held_back) * self.readers.len() as u64
     }
 
     fn publisher(&self) -> usize {
