@@ -45,6 +45,9 @@ pub struct Bounds {
     pub drain: Duration,
     /// The server's resident memory: more, and the round ends.
     pub memory_bytes_max: u64,
+    /// The swarm's first so many connections are to live until the end. Others, behind them, may be
+    /// ended by the server.
+    pub healthy: usize,
 }
 
 /// Why a round ended before everything had arrived.
@@ -71,7 +74,9 @@ pub struct Played {
     pub client: Client,
     /// Why it ended early, if it did.
     pub stop: Option<Stop>,
-    /// Clients whose connections had ended.
+    /// When it ended, in nanoseconds of [`crate::clock::now_ns`].
+    pub until_ns: u64,
+    /// Healthy clients whose connections had ended.
     pub ended: usize,
     /// The most memory that the server had.
     pub rss_bytes_max: u64,
@@ -88,7 +93,8 @@ pub fn play(
     bounds: Bounds,
     observer: &mut dyn Observer,
 ) -> Result<Played> {
-    let clients = swarm.live();
+    let ended =
+        |swarm: &Swarm| (0..bounds.healthy).filter(|client| swarm.end(*client).is_some()).count();
     let (before, load) = ((watched.usage)()?, OwnLoad::start());
     let (started_ns, mut looked_ns) = (clock::now_ns(), 0);
     let (mut last_ns, mut delivered, mut rss_bytes_max) = (started_ns, 0, 0);
@@ -105,7 +111,7 @@ pub fn play(
             if rss_bytes_max > bounds.memory_bytes_max {
                 break Some(Stop::Memory);
             }
-            if swarm.live() < clients {
+            if ended(swarm) > 0 {
                 break Some(Stop::Closed);
             }
         }
@@ -118,12 +124,12 @@ pub fn play(
             break Some(Stop::Behind);
         }
     };
-    let (cpu_share, elapsed) = (load.share(), load.elapsed());
+    let (until_ns, cpu_share, elapsed) = (clock::now_ns(), load.share(), load.elapsed());
     let usage = (watched.usage)().wrap_err("the server has ended")?;
     let quiet = Duration::from_nanos(clock::now_ns() - last_ns);
     let wall = elapsed.saturating_sub(quiet).max(Duration::from_millis(1));
     let cost = Cost::between(&before, &usage, sockets_bytes()?, wall, delivered);
-    let ended = clients - swarm.live();
+    let ended = ended(swarm);
     let (sent, late) = finish(gateway)?;
     let client = Client {
         cpu_share,
@@ -132,7 +138,8 @@ pub fn play(
         // Who publishes shares this CPU with who reads: that it is late follows from this.
         bottleneck: cpu_share >= CLIENT_BUSY_SHARE,
     };
-    Ok(Played { sent, seconds: wall.as_secs_f64(), cost, client, stop, ended, rss_bytes_max })
+    let seconds = wall.as_secs_f64();
+    Ok(Played { sent, seconds, cost, client, stop, until_ns, ended, rss_bytes_max })
 }
 
 /// A publisher that waits for the server is left alone: it ends with the server.

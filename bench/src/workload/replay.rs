@@ -77,6 +77,7 @@ pub fn run(watched: Watched<'_>, speech: &Speech, shape: &Shape) -> Result<Outco
         play: START_AFTER + Duration::from_nanos((last as f64 / shape.speed) as u64),
         drain: shape.drain,
         memory_bytes_max: shape.memory_bytes_max,
+        healthy: shape.clients,
     };
     let mut swarm = Swarm::new(watched.address)?;
     let tape = |is_one_topic: bool| {

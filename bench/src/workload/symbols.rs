@@ -102,6 +102,7 @@ pub fn run(watched: Watched<'_>, speech: &Speech, shape: &Shape) -> Result<Outco
         play: START_AFTER + shape.measured,
         drain: shape.drain,
         memory_bytes_max: shape.memory_bytes_max,
+        healthy: connections,
     };
     let starts_ns = clock::now_ns() + START_AFTER.as_nanos() as u64;
     let gateway = Gateway::start(&way, names, Box::new(draws), starts_ns)?;
