@@ -4,6 +4,7 @@ mod codec;
 mod fanout;
 mod feed;
 mod quiet;
+mod stalled;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -37,7 +38,8 @@ pub struct Options {
     /// mean little
     #[arg(long)]
     quick: bool,
-    /// Folder with the recorded ticks for T10; see `replay --help`
+    /// Folder with the recorded ticks for T6 and T10; see `replay --help`. Without them T6 is
+    /// measured with a steady load, and T10 not at all
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Criterion's files for T8; see `micro --help`
@@ -69,7 +71,7 @@ const GOALS: [(&str, &str, &str, f64, f64); 13] = [
     ("T3", "10 × 64 B × 1,000/s", "p50 and p99 ≤ 1.0 × Bun", 95.0, 7.0),
     ("T4", "1,000 × 128 B, highest rate", "≥ 1.2 × the best peer", 300.0, 120.0),
     ("T5", "10,000 idle connections", "≤ 1 KiB each, CPU ≤ 0.1 %", 45.0, 12.0),
-    ("T6", "5 % stalled", "healthy p99.9 ≤ 1.1 × none stalled", 70.0, 12.0),
+    ("T6", "recorded ticks, 5 % stalled", "healthy p99.9 ≤ 1.1 × none stalled", 65.0, 20.0),
     ("T7", "T1 beside floor", "CPU ≤ 1.15 × floor", 50.0, 4.0),
     ("T8", "codec", "unmask ≥ 80 % of memcpy from 4 KiB, ahead of all peers", 0.0, 0.0),
     ("T9", "400k records/s in, conflated to 1,000", "data age p99 ≤ 120 ms", 15.0, 8.0),
@@ -175,7 +177,7 @@ impl Run<'_> {
             return;
         };
         let (measured, reached, remarks) = match judged {
-            Ok(Judged { measured, reached, remarks }) => (measured, Some(reached), remarks),
+            Ok(Judged { measured, reached, remarks }) => (measured, reached, remarks),
             Err(error) => {
                 eprintln!("  {goal} could not be measured: {error:#}");
                 let why = format!("{error:#}").replace('\n', " · ");
@@ -292,7 +294,8 @@ impl Run<'_> {
 /// What was measured, in words, and whether it is enough.
 struct Judged {
     measured: String,
-    reached: bool,
+    /// Absent where the figures do not tell.
+    reached: Option<bool>,
     remarks: Vec<String>,
 }
 
@@ -316,7 +319,8 @@ fn beside(section: &Section, other: &str, wanted: &[(&str, Figure, f64)]) -> Res
     if lost.sum() > 0 {
         remarks.push(format!("corecast lost or misplaced {} deliveries", lost.sum()));
     }
-    Ok(Judged { measured: said.join(", "), reached: reached && lost.sum() == 0, remarks })
+    let reached = Some(reached && lost.sum() == 0);
+    Ok(Judged { measured: said.join(", "), reached, remarks })
 }
 
 /// Rounds that say less than they seem to.

@@ -46,6 +46,9 @@ pub struct ShapeOptions {
     /// Clients, each subscribed to everything
     #[arg(long, default_value_t = 1_000)]
     pub clients: usize,
+    /// Further clients that are subscribed as the others are and never read (W4)
+    #[arg(long, default_value_t = 0)]
+    pub stalled: usize,
     /// How many times faster than it was recorded
     #[arg(long, default_value_t = 10.0)]
     pub speed: f64,
@@ -100,7 +103,7 @@ pub fn run(options: &Options) -> Result<()> {
     let steps = options.servers.len() * options.rounds;
     let mut progress = Progress::new(step * steps as u32);
     progress.expect(step);
-    let name = format!("replay at {}x to {} clients", shape.speed, shape.clients);
+    let name = shape.to_string();
     let mut turn = |one: &Contender| round(*one, &options.server, &shape);
     let turns = interleave(&options.servers, options.rounds, &name, &mut progress, &mut turn);
     let servers = Vec::from_iter(options.servers.iter().map(Contender::to_string));
@@ -158,6 +161,7 @@ impl ShapeOptions {
         Ok(Shape {
             recording: Arc::new(Recording::read(&folder, span)?),
             clients: self.clients,
+            stalled: self.stalled,
             speed: self.speed,
             interval_ms: self.interval_ms,
             latest: self.latest.iter().filter_map(kind).collect(),
@@ -175,9 +179,10 @@ pub fn rows(section: &Section) -> Vec<Vec<String>> {
         "deliveries/s",
         "missing",
         "conflated",
-        "age p50 ms",
-        "age p99 ms",
-        "age max ms",
+        "held back",
+        "shown age p50 ms",
+        "p99 ms",
+        "max ms",
         "trade p99 ms",
         "RSS MiB",
         "server CPU",
@@ -203,9 +208,10 @@ pub fn rows(section: &Section) -> Vec<Vec<String>> {
             said(extra("deliveries_per_second"), 1.0, 0),
             missing.map_or_else(|| "–".to_owned(), |missing| missing.to_string()),
             said(extra("conflated"), 1.0, 0),
-            said(extra("age_ns_p50"), 1e6, 2),
-            said(extra("age_ns_p99"), 1e6, 2),
-            said(extra("age_ns_max"), 1e6, 2),
+            said(extra("held_back_messages"), 1.0, 0),
+            said(extra("shown_age_ns_p50"), 1e6, 2),
+            said(extra("shown_age_ns_p99"), 1e6, 2),
+            said(extra("shown_age_ns_max"), 1e6, 2),
             said(extra("trade_ns_p99"), 1e6, 2),
             said(extra("rss_bytes_max"), 1024.0 * 1024.0, 0),
             said(section.median(server, &Figure::ServerCpu), 0.01, 0) + " %",

@@ -9,6 +9,7 @@ pub mod idle;
 pub mod ingest;
 pub mod play;
 pub mod replay;
+pub mod shown;
 pub mod stalled;
 pub mod storm;
 pub mod symbols;

@@ -7,9 +7,11 @@
 //! the newest.
 
 mod feed;
+mod never;
 mod plain;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,7 @@ use super::gateway::{Gateway, Source, Way};
 use super::play::{Bounds, Played, Watched, play};
 use crate::clock;
 use crate::outcome::{Latency, Outcome};
-use crate::recording::{Kind, Recording};
+use crate::recording::{Entry, Kind, Recording};
 use crate::swarm::{Plan, Swarm};
 
 /// A round of W1.
@@ -31,6 +33,8 @@ pub struct Shape {
     pub recording: Arc<Recording>,
     /// Clients, each subscribed to everything.
     pub clients: usize,
+    /// Further clients, subscribed as the others are, that never read. Nothing is expected of them.
+    pub stalled: usize,
     /// How many times faster than it was recorded.
     pub speed: f64,
     /// Interval of the variants that clients of the feed ask for, in milliseconds; 0: they ask for
@@ -65,7 +69,8 @@ pub fn configuration(latest: &[Kind]) -> String {
     format!("[feed]\nheartbeat_ms = 0\n{}", kinds.map(namespace).concat())
 }
 
-/// Plays the recording to the server.
+/// Plays the recording to the server. The outcome's latency is how long quotes were out of date
+/// (see [`super::shown`]); what the server did not take in time counts as held back and as missing.
 ///
 /// # Errors
 /// When the server cannot be reached, ends, or refuses what is published.
@@ -84,27 +89,58 @@ pub fn run(watched: Watched<'_>, speech: &Speech, shape: &Shape) -> Result<Outco
         let (recording, speed) = (Arc::clone(recording), shape.speed);
         Box::new(Tape { recording, speed, next: 0, is_one_topic })
     };
-    let starts_ns = |now_ns: u64| now_ns + START_AFTER.as_nanos() as u64;
-    match speech {
+    let starts_ns = || clock::now_ns() + START_AFTER.as_nanos() as u64;
+    let (played, figures) = match speech {
         Speech::Plain => {
-            swarm.open_all(&Plan::reader(TARGET), shape.clients, OPEN_WITHIN, &mut |_| {})?;
-            let mut seen = plain::Seen::new(shape)?;
+            let reader = Plan::reader(TARGET);
+            swarm.open_all(&reader, shape.clients, OPEN_WITHIN, &mut |_| {})?;
+            never::open_plain(&mut swarm, TARGET, shape.stalled)?;
             let way = Way::Sockets(watched.address);
-            let starts_ns = starts_ns(clock::now_ns());
+            let starts_ns = starts_ns();
+            let mut seen = plain::Seen::new(shape, starts_ns)?;
             let gateway = Gateway::start(&way, vec![TARGET.to_owned()], tape(true), starts_ns)?;
             let played = play(&mut swarm, gateway, watched, bounds, &mut seen)?;
-            Ok(outcome(watched.name, shape, &played, seen.figures(played.sent)))
+            let figures = seen.figures(shape.due(starts_ns, &played), played.until_ns);
+            (played, figures)
         }
         Speech::Feed(socket) => {
             let mut seen = feed::Seen::open(&mut swarm, shape)?;
             let names = recording.topics.iter().map(|(name, _)| name.clone()).collect();
             let way = Way::Ingest(socket.clone());
-            let starts_ns = starts_ns(clock::now_ns());
+            let starts_ns = starts_ns();
             seen.begin(starts_ns);
             let gateway = Gateway::start(&way, names, tape(false), starts_ns)?;
             let played = play(&mut swarm, gateway, watched, bounds, &mut seen)?;
-            Ok(outcome(watched.name, shape, &played, seen.figures(played.sent)))
+            let figures = seen.figures(shape.due(starts_ns, &played), played.until_ns);
+            (played, figures)
         }
+    };
+    let mut outcome = outcome(watched.name, shape, &played, figures);
+    let stalled = shape.clients..shape.clients + shape.stalled;
+    let ended = stalled.filter(|client| swarm.end(*client).is_some()).count();
+    outcome.extra.insert("slow_connections_ended".to_owned(), ended as f64);
+    Ok(outcome)
+}
+
+impl Shape {
+    /// Messages that were due when the round ended. Those of them that were not sent were held
+    /// back: the server did not read.
+    fn due(&self, starts_ns: u64, played: &Played) -> u64 {
+        let until_ns = played.until_ns.saturating_sub(starts_ns);
+        let is_due = |entry: &Entry| due_ns(entry.at_ns, self.speed) <= until_ns;
+        (self.recording.entries.partition_point(is_due) as u64).max(played.sent)
+    }
+
+    /// When the quotes of each topic are due, by the topic's place; other topics have none.
+    fn quotes_due_ns(&self) -> Vec<Vec<u64>> {
+        let topics = &self.recording.topics;
+        let mut all = vec![Vec::new(); topics.len()];
+        for entry in &self.recording.entries {
+            if topics[entry.topic].1 == Kind::Quote {
+                all[entry.topic].push(due_ns(entry.at_ns, self.speed));
+            }
+        }
+        all
     }
 }
 
@@ -133,15 +169,21 @@ fn due_ns(at_ns: u64, speed: f64) -> u64 {
 
 /// What the clients saw.
 struct Figures {
-    /// Deliveries that were due: of the kinds that are lossless, and what came of the others.
+    /// Deliveries that were due, also of messages that were held back: of the kinds that are
+    /// lossless all, and what came of the others.
     expected: u64,
     delivered: u64,
     /// Lossless messages that did not come, over all clients.
     missing: u64,
     duplicated: u64,
     reordered: u64,
-    /// Of quotes: from the moment at which the value was due to its arrival.
+    /// Messages that were due.
+    due: u64,
+    /// Of quotes that came: from the moment at which each was due to its arrival.
     age: Histogram<u64>,
+    /// Of all quotes that were due: until the client had it or a newer one; see
+    /// [`super::shown`].
+    shown: Histogram<u64>,
     /// Of trades: the same, for the oldest in each message.
     trade: Histogram<u64>,
     /// Further figures of the feed or of plain fan-out.
@@ -150,25 +192,26 @@ struct Figures {
 
 fn outcome(name: &str, shape: &Shape, played: &Played, figures: Figures) -> Outcome {
     let mut extra: BTreeMap<String, f64> = played.extra(figures.delivered);
-    let Figures { age, trade, .. } = &figures;
-    for (name, value) in [
-        ("age_ns_p50", age.value_at_quantile(0.5) as f64),
-        ("age_ns_p99", age.value_at_quantile(0.99) as f64),
-        ("age_ns_max", age.max() as f64),
-        ("trade_ns_p50", trade.value_at_quantile(0.5) as f64),
-        ("trade_ns_p99", trade.value_at_quantile(0.99) as f64),
-        ("trade_ns_max", trade.max() as f64),
-    ]
-    .into_iter()
-    .chain(figures.extra)
+    for (name, times) in
+        [("age", &figures.age), ("shown_age", &figures.shown), ("trade", &figures.trade)]
     {
-        extra.insert(name.to_owned(), value);
+        for (point, value) in [
+            ("p50", times.value_at_quantile(0.5)),
+            ("p99", times.value_at_quantile(0.99)),
+            ("p999", times.value_at_quantile(0.999)),
+            ("max", times.max()),
+        ] {
+            extra.insert(format!("{name}_ns_{point}"), value as f64);
+        }
     }
+    extra.extend(figures.extra.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    let held_back = figures.due.saturating_sub(played.sent);
+    extra.insert("held_back_messages".to_owned(), held_back as f64);
     let mut cost = played.cost;
     cost.cpu_ns_per_delivery = cost.cpu_ns as f64 / figures.delivered.max(1) as f64;
     Outcome {
         server: name.to_owned(),
-        workload: format!("replay {}x to {}", shape.speed, shape.clients),
+        workload: shape.to_string(),
         seconds: played.seconds,
         published: played.sent,
         expected: figures.expected,
@@ -176,10 +219,20 @@ fn outcome(name: &str, shape: &Shape, played: &Played, figures: Figures) -> Outc
         missing: figures.missing,
         duplicated: figures.duplicated,
         reordered: figures.reordered,
-        latency: Latency::from_histogram(&figures.age),
+        latency: Latency::from_histogram(&figures.shown),
         cost: Some(cost),
         client: played.client,
         extra,
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "replay {}x to {}", self.speed, self.clients)?;
+        match self.stalled {
+            0 => Ok(()),
+            stalled => write!(f, ", {stalled} stalled"),
+        }
     }
 }
 

@@ -1,18 +1,16 @@
-//! T5, T6, T11 and T13: quiet connections, stalled ones, round trips, handshakes.
+//! T5, T11 and T13: quiet connections, round trips, handshakes.
 
 use std::time::Duration;
 
 use eyre::Result;
 
 use super::{CORECAST, Judged, Run, beside, median, remarks};
-use crate::load::{Shape, Slow};
 use crate::outcome::Outcome;
 use crate::report::rounds::interleave;
 use crate::report::summary::{Figure, Section};
-use crate::schedule::{Pace, Schedule};
 use crate::servers::{Server, ServerOptions, Site};
 use crate::target::Target;
-use crate::workload::{connect, echo, idle, stalled};
+use crate::workload::{connect, echo, idle};
 
 impl Run<'_> {
     /// T5.
@@ -35,47 +33,11 @@ impl Run<'_> {
             let cpu = median(&section, CORECAST, &Figure::ServerCpu)? * 100.0;
             Ok(Judged {
                 measured: format!("{bytes:.0} B each, CPU {cpu:.2} %"),
-                reached: bytes <= 1024.0 && cpu <= 0.1,
+                reached: Some(bytes <= 1024.0 && cpu <= 0.1),
                 remarks: remarks(&section),
             })
         };
         self.judge("T5", judged());
-    }
-
-    /// T6.
-    pub(super) fn stalled(&mut self) {
-        if !self.wants("T6") {
-            return;
-        }
-        let shape = Shape {
-            target: Target::plain("/ws/bench"),
-            subscribers: 950,
-            publishers: 1,
-            payload_bytes: 256,
-            pace: Pace::Open(Schedule::Constant { rate: 200.0 }),
-            slow: Slow::default(),
-            warm_up: Duration::from_secs(1),
-            measured: Duration::from_secs_f64(self.seconds(6.0)),
-            seed: 1,
-            busy: false,
-        };
-        let rounds = self.rounds(3);
-        self.expect((shape.measured.as_secs_f64() + 3.0) * 2.0 * rounds as f64);
-        let params = stalled::Params { shape, stalled_share: 0.05, rounds };
-        let run = |site: &Site| stalled::run(site, &params);
-        let section = self.beside("T6", "50 of 1,000 stalled", &[Server::CORECAST], 1, &run);
-        let judged = || -> Result<Judged> {
-            let figure =
-                |name: &'static str| median(&section, CORECAST, &Figure::Extra(name.into()));
-            let (ratio, with) = (figure("p999_ratio")?, figure("ns_p999_stalled")? / 1e3);
-            let without = figure("ns_p999_none_stalled")? / 1e3;
-            Ok(Judged {
-                measured: format!("{ratio:.2} ({with:.0} µs, none stalled {without:.0} µs)"),
-                reached: ratio <= 1.1,
-                remarks: remarks(&section),
-            })
-        };
-        self.judge("T6", judged());
     }
 
     /// T11.
@@ -105,7 +67,7 @@ impl Run<'_> {
             let said = Vec::from_iter(both.iter().map(|one| one.measured.as_str()));
             Ok(Judged {
                 measured: said.join("; with 100: "),
-                reached: both.iter().all(|one| one.reached),
+                reached: Some(both.iter().all(|one| one.reached == Some(true))),
                 remarks: both.into_iter().flat_map(|one| one.remarks).collect(),
             })
         };
@@ -130,7 +92,7 @@ impl Run<'_> {
         self.judge("T13", beside(&section, "bun", &[("CPU", Figure::CpuPerDelivery, 1.25)]));
     }
 
-    fn beside(
+    pub(super) fn beside(
         &mut self,
         goal: &'static str,
         name: &str,

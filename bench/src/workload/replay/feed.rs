@@ -10,12 +10,13 @@ use corecast_feed::binary::{Record, Records};
 use eyre::Result;
 use hdrhistogram::Histogram;
 
-use super::{Figures, Shape, due_ns};
+use super::{Figures, Shape, due_ns, never};
 use crate::outcome::histogram;
 use crate::recording::{Kind, Recording};
 use crate::swarm::{Delivery, Swarm};
 use crate::workload::clients::Subscriptions;
 use crate::workload::play::Observer;
+use crate::workload::shown::Shown;
 
 /// The clients' state.
 pub(super) struct Seen {
@@ -35,6 +36,7 @@ pub(super) struct Seen {
     wrong: u64,
     repeated: u64,
     age: Histogram<u64>,
+    shown: Shown,
     trade: Histogram<u64>,
 }
 
@@ -70,6 +72,7 @@ impl Seen {
         let names = Vec::from_iter(recording.topics.iter().map(|(topic, _)| name(topic)));
         let every = Vec::from_iter(0..names.len());
         let subscriptions = Subscriptions::open(swarm, shape.clients, &names, &|_| every.clone())?;
+        never::open_feed(swarm, &names, shape.stalled)?;
         let mut topics = Vec::from_iter(recording.topics.iter().map(|(_, kind)| Topic {
             kind: *kind,
             is_latest: shape.latest.contains(kind),
@@ -97,6 +100,7 @@ impl Seen {
             wrong: 0,
             repeated: 0,
             age: histogram()?,
+            shown: Shown::new(shape.clients, shape.quotes_due_ns(), 0)?,
             trade: histogram()?,
         })
     }
@@ -104,18 +108,22 @@ impl Seen {
     /// The moment at which the recording begins.
     pub(super) fn begin(&mut self, starts_ns: u64) {
         self.starts_ns = starts_ns;
+        self.shown.begin(starts_ns);
     }
 
-    pub(super) fn figures(self, sent: u64) -> Figures {
-        let (lossless, latest) = self.published(sent);
-        let (due, came) = (lossless * self.clients, self.lossless);
+    /// What came of the first `due` messages until this moment.
+    pub(super) fn figures(self, due: u64, until_ns: u64) -> Figures {
+        let (lossless, latest) = self.published(due);
+        let (lossless_due, came) = (lossless * self.clients, self.lossless);
         Figures {
-            expected: due + self.latest,
+            expected: lossless_due + self.latest,
             delivered: came + self.latest,
-            missing: due.saturating_sub(came),
+            missing: lossless_due.saturating_sub(came),
             duplicated: self.repeated,
             reordered: 0,
+            due,
             age: self.age,
+            shown: self.shown.end(until_ns),
             trade: self.trade,
             extra: vec![
                 ("lossless_delivered", came as f64),
@@ -148,8 +156,9 @@ impl Seen {
         if topic.is_latest {
             self.latest += 1;
             if topic.kind == Kind::Quote {
-                let age_ns = at.received_ns.saturating_sub(ts_ns as u64);
-                self.age.saturating_record(age_ns);
+                let due_ns = ts_ns as u64;
+                self.age.saturating_record(at.received_ns.saturating_sub(due_ns));
+                self.shown.take(at.connection, place, due_ns, at.received_ns);
             }
             return;
         }
@@ -207,7 +216,7 @@ impl Observer for Seen {
     }
 
     fn is_complete(&self, sent: u64) -> bool {
-        self.lossless >= self.published(sent).0 * self.clients
+        self.lossless >= self.published(sent).0 * self.clients && self.shown.is_current()
     }
 }
 
