@@ -5,7 +5,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
+use std::time::{Duration, Instant};
 
+use corecast_bench::clock;
+use corecast_bench::workload::gateway::{Gateway, Rhythm, Way};
+use corecast_bench::workload::ingest::records::Records;
 use corecast_tests::feed::FeedClient;
 use corecast_tests::gateway::{Framed, Said, address_of, hello, keyed, record};
 use corecast_tests::server::TestServer;
@@ -171,10 +175,10 @@ fn what_its_home_refuses_is_told_before_it_is_acknowledged() -> Result<()> {
     ensure!(!refused.contains(&6) && refused.is_sorted(), "{refused:?}");
     drop(publisher);
     let tally = format!("refused={}", refused.len());
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(10);
     while !server.process().output().contains(&tally) {
-        ensure!(std::time::Instant::now() < until, "no {tally}:\n{}", server.process().output());
-        thread::sleep(std::time::Duration::from_millis(5));
+        ensure!(Instant::now() < until, "no {tally}:\n{}", server.process().output());
+        thread::sleep(Duration::from_millis(5));
     }
     server.stop()
 }
@@ -325,4 +329,41 @@ fn a_unix_socket_is_for_owner_and_group_and_goes_with_the_server() -> Result<()>
     server.stop()?;
     ensure!(!path.exists(), "the file is still there");
     Ok(())
+}
+
+/// What the harness publishes with.
+#[test]
+fn the_harness_publishes_over_both_sockets_and_hears_of_refusals() -> Result<()> {
+    let path = std::env::temp_dir().join(format!("corecast-test-g-{}.sock", std::process::id()));
+    let unix = ["--ingest-unix", path.to_str().expect("UTF-8")];
+    let options = OPTIONS.into_iter().chain(unix);
+    let server = TestServer::start_with(CONFIG, options)?;
+    let tcp = address_of(&server, "ingest on tcp ")?;
+    let mut client = FeedClient::open(server.address())?;
+    client.subscribe(&["keys.X"])?;
+    for way in [Way::Ingest(path), Way::IngestTcp(tcp)] {
+        let rhythm = Rhythm { starts_ns: clock::now_ns(), rest: Duration::from_millis(5) };
+        let publish = |topic: &str| {
+            let records = Records::new(1, 3, 2_000.0, 64, rhythm.starts_ns);
+            Gateway::start(&way, vec![topic.to_owned()], Box::new(records), rhythm)
+        };
+        let gateway = publish("keys.X")?;
+        for number in 0..6 {
+            let message = client.expect("message")?;
+            ensure!(message["key"] == format!("K{:03}", number % 3), "{message}");
+        }
+        let published = gateway.finish()?;
+        ensure!(published >= 6, "{published}");
+        for _ in 6..published {
+            client.expect("message")?;
+        }
+        let refused = publish("none.X")?;
+        let until = Instant::now() + Duration::from_secs(10);
+        while !refused.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let error = format!("{:#}", refused.finish().expect_err("no namespace has it"));
+        ensure!(error.contains("record 1 was refused"), "{error}");
+    }
+    server.stop()
 }

@@ -1,20 +1,24 @@
 //! What a conflated variant costs: 1,000 subscribers of `quote.bench@100ms`, fed with 1,000
 //! messages a second, beside as many of a raw topic that says 10 a second.
 
-mod publisher;
-
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use corecast_wire::frame::Opcode;
-use eyre::{Result, ensure, eyre};
+use eyre::{OptionExt, Result, ensure};
 use serde::Serialize;
 
-use super::{ServerOptions, Timing, show, stop};
-use crate::measure::{CLIENT_BUSY_SHARE, OwnLoad, median, table};
+use super::{ServerOptions, Timing, show};
+use crate::clock;
+use crate::load::Meter;
+use crate::measure::{CLIENT_BUSY_SHARE, median, table};
+use crate::process::sockets_bytes;
+use crate::servers::Server;
 use crate::swarm::{Delivery, Plan, Publishing, Swarm};
-use publisher::Publisher;
+use crate::workload::feed_site::FeedSite;
+use crate::workload::gateway::{Gateway, Rhythm, Way};
+use crate::workload::ingest::records::Records;
 
 /// `corecast-bench feed`.
 #[derive(Debug, Clone, Args)]
@@ -101,17 +105,11 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 fn measure(options: &Options, case: Case) -> Result<Round> {
-    let folder = Folder::new()?;
-    let (config, socket) = (folder.0.join("corecast.toml"), folder.0.join("ingest"));
-    std::fs::write(&config, CONFIG)?;
-    let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| eyre!("{path:?}"));
-    let (config, ingest) = (text(&config)?, text(&socket)?);
-    let server = options.server.start(&["--config", &config, "--ingest-unix", &ingest])?;
-    let mut swarm = Swarm::new(server.address())?;
+    let feed = FeedSite::start(Server::CORECAST, &options.server, CONFIG)?;
+    let (site, sockets_before) = (feed.site(), sockets_bytes()?);
+    let mut swarm = Swarm::new(site.address)?;
     let publisher = open(options, case, &mut swarm)?;
-    let fed = (case != Case::Raw)
-        .then(|| Publisher::start(&socket, TOPIC, options.rate, options.payload_bytes))
-        .transpose()?;
+    let fed = (case != Case::Raw).then(|| publish(options, feed.ingest())).transpose()?;
     if case == Case::Raw {
         let rate = 1e3 / f64::from(options.interval_ms);
         let count = ((options.timing.warm_up + options.timing.seconds + 1.0) * rate).ceil() as u64;
@@ -120,31 +118,38 @@ fn measure(options: &Options, case: Case) -> Result<Round> {
     }
     swarm.poll_for(Duration::from_secs_f64(options.timing.warm_up), &mut |_| {})?;
 
-    let (before, load) = (server.usage()?, OwnLoad::start());
+    let meter = Meter::start(site, &swarm, sockets_before)?;
     let mut delivered = 0_u64;
     swarm.poll_for(Duration::from_secs_f64(options.timing.seconds), &mut |delivery| {
         delivered += u64::from(is_message(case, &delivery));
     })?;
-    let (client_cpu_share, wall) = (load.share(), load.elapsed());
-    let cpu = server.usage()?.cpu.saturating_sub(before.cpu);
+    let bill = meter.read(&swarm, delivered)?;
     if let Some(fed) = fed {
-        fed.stop()?;
+        fed.finish()?;
     }
     drop(swarm);
-    stop(server)?;
+    feed.stop()?;
 
-    let due = wall.as_secs_f64() * 1e3 / f64::from(options.interval_ms);
+    let due = options.timing.seconds * 1e3 / f64::from(options.interval_ms);
     let due = due * options.subscribers as f64;
     let least = if case == Case::Fed { 0.0 } else { due * 0.8 };
     ensure!(delivered as f64 >= least, "{case:?}: {delivered} of {due:.0} deliveries");
-    let per_delivery = cpu.as_nanos() as f64 / delivered.max(1) as f64;
+    let cost = bill.cost.ok_or_eyre("the server's process is not known")?;
     Ok(Round {
         case,
         delivered,
-        cpu_ms_per_second: cpu.as_secs_f64() * 1e3 / wall.as_secs_f64(),
-        cpu_ns_per_delivery: if delivered == 0 { 0.0 } else { per_delivery },
-        client_cpu_share,
+        cpu_ms_per_second: cost.cpu_share * 1e3,
+        cpu_ns_per_delivery: if delivered == 0 { 0.0 } else { cost.cpu_ns_per_delivery },
+        client_cpu_share: bill.client_share,
     })
+}
+
+/// Feeds the topic over the server's ingest socket, each message when it is due.
+fn publish(options: &Options, ingest: PathBuf) -> Result<Gateway> {
+    let rhythm = Rhythm::prompt(clock::now_ns());
+    let Options { rate, payload_bytes, .. } = *options;
+    let records = Box::new(Records::new(1, 0, rate, payload_bytes, rhythm.starts_ns));
+    Gateway::start(&Way::Ingest(ingest), vec![TOPIC.to_owned()], records, rhythm)
 }
 
 /// Opens the connections of a case, and subscribes them; returns the one that publishes.
@@ -221,23 +226,6 @@ fn describe(report: &Report) -> String {
         text += "The load client was the bottleneck in some rounds (CPU of 95 % and more).\n";
     }
     text
-}
-
-/// A folder of its own for configuration and socket; removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("corecast-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 const TOPIC: &str = "quote.bench";

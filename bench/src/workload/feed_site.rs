@@ -22,11 +22,25 @@ impl FeedSite {
     /// # Errors
     /// When its files cannot be written, or it does not start.
     pub fn start(server: Server, options: &ServerOptions, configuration: &str) -> Result<Self> {
+        Self::start_with(server, options, configuration, &[])
+    }
+
+    /// Starts it with further arguments.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        server: Server,
+        options: &ServerOptions,
+        configuration: &str,
+        more: &[&str],
+    ) -> Result<Self> {
         let folder = Folder::new()?;
         let (file, socket) = (folder.0.join("corecast.toml"), folder.ingest());
         std::fs::write(&file, configuration)?;
         let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| eyre!("{path:?}"));
-        let arguments = ["--config", &text(&file)?, "--ingest-unix", &text(&socket)?];
+        let (file, socket) = (text(&file)?, text(&socket)?);
+        let arguments = [&["--config", &file, "--ingest-unix", &socket], more].concat();
         let site = server.start_with(options, &arguments)?;
         Ok(Self { site, folder })
     }

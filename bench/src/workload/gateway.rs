@@ -1,34 +1,39 @@
-//! A publisher on a thread of its own, with messages of many topics, each due at its moment.
+//! A publisher on a thread of its own, with messages of many topics, each due at its moment: the
+//! one publisher of all workloads that are not plain fan-out.
 //!
 //! It writes and waits as a program would whose server takes no more: then its messages are late by
 //! the server's fault, and are stamped with the moment at which they were due all the same.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+mod ingest;
+mod sockets;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use corecast_feed::ingest::{self, Decoder, Frame, Hello, Record, RecordKind};
-use corecast_feed::limits::IngestLimits;
-use corecast_wire::client::mask_frame;
-use corecast_wire::frame::Opcode;
-use corecast_wire::{HeadScanner, client};
-use eyre::{Result, WrapErr, bail, ensure, eyre};
+use eyre::{Result, WrapErr, ensure, eyre};
 use hdrhistogram::Histogram;
 
 use crate::clock;
 use crate::outcome::histogram;
-use crate::stamp::{STAMP_BYTES, Stamp};
+use crate::stamp::Stamp;
+use ingest::IngestLine;
+use sockets::SocketLines;
 
 /// Messages in the order in which they are due.
 pub trait Source: Send {
     /// Puts the next message into `data`, and says when it is due, in nanoseconds from the start,
     /// and the place of its topic. Nothing when there is none left.
     fn next(&mut self, data: &mut Vec<u8>) -> Option<(u64, usize)>;
+
+    /// The key of the message that [`next`](Self::next) gave last, where messages have one. Only
+    /// ingest carries it.
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 /// How a server is published to.
@@ -37,9 +42,29 @@ pub enum Way {
     /// Records over corecast's ingest socket, with the moment at which they were due as their time.
     /// The names are topics.
     Ingest(PathBuf),
+    /// The same over its TCP port for ingest.
+    IngestTcp(SocketAddr),
     /// Messages over WebSocket with a [`Stamp`] in front, a connection for each target. The names
     /// are targets.
     Sockets(SocketAddr),
+}
+
+/// When a publisher writes.
+#[derive(Debug, Clone, Copy)]
+pub struct Rhythm {
+    /// The moment from which messages are due.
+    pub starts_ns: u64,
+    /// With nothing due it sleeps at least this long, and what becomes due meanwhile leaves
+    /// together; zero: each message leaves when it is due.
+    pub rest: Duration,
+}
+
+impl Rhythm {
+    /// Each message leaves when it is due, from this moment on.
+    #[must_use]
+    pub fn prompt(starts_ns: u64) -> Self {
+        Self { starts_ns, rest: Duration::ZERO }
+    }
 }
 
 /// A publisher at work. Dropping it leaves the thread behind until its source is exhausted.
@@ -53,12 +78,25 @@ pub struct Gateway {
 struct Shared {
     stop: AtomicBool,
     sent: AtomicU64,
-    last_due_ns: AtomicU64,
+    acknowledged: AtomicU64,
+    behind_ns_max: AtomicU64,
     late: Mutex<Histogram<u64>>,
 }
 
+/// How far a publisher has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Messages that the server's socket has taken.
+    pub sent: u64,
+    /// Messages that the server has acknowledged; over WebSocket there are none.
+    pub acknowledged: u64,
+    /// The most that the oldest message of a write was behind its time when the socket had taken
+    /// it, since the last look, in nanoseconds.
+    pub behind_ns_max: u64,
+}
+
 impl Gateway {
-    /// Connects, and publishes from `starts_ns` on.
+    /// Connects, and publishes.
     ///
     /// # Errors
     /// When the server is not reached or does not accept a connection.
@@ -66,22 +104,34 @@ impl Gateway {
         way: &Way,
         names: Vec<String>,
         source: Box<dyn Source>,
-        starts_ns: u64,
+        rhythm: Rhythm,
     ) -> Result<Self> {
         ensure!(!names.is_empty(), "a publisher has a topic at least");
-        let lines: Box<dyn Line> = match way {
-            Way::Ingest(path) => Box::new(IngestLine::open(path, names)?),
-            Way::Sockets(server) => Box::new(SocketLines::open(*server, &names)?),
-        };
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
             sent: AtomicU64::new(0),
-            last_due_ns: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
+            behind_ns_max: AtomicU64::new(0),
             late: Mutex::new(histogram()?),
         });
+        let lines: Box<dyn Line> = match way {
+            Way::Ingest(path) => Box::new(IngestLine::unix(path, names, &shared)?),
+            Way::IngestTcp(address) => Box::new(IngestLine::tcp(*address, names, &shared)?),
+            Way::Sockets(server) => Box::new(SocketLines::open(*server, &names)?),
+        };
         let seen = Arc::clone(&shared);
-        let thread = thread::spawn(move || publish(lines, source, starts_ns, &seen));
+        let thread = thread::spawn(move || publish(lines, source, rhythm, &seen));
         Ok(Self { shared, thread })
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        let Shared { sent, acknowledged, behind_ns_max, .. } = &*self.shared;
+        Progress {
+            sent: sent.load(Ordering::Relaxed),
+            acknowledged: acknowledged.load(Ordering::Relaxed),
+            behind_ns_max: behind_ns_max.swap(0, Ordering::Relaxed),
+        }
     }
 
     /// Messages that the server's socket has taken.
@@ -111,23 +161,39 @@ impl Gateway {
         let late = self.shared.late.lock().unwrap_or_else(PoisonError::into_inner);
         Ok((self.shared.sent.load(Ordering::Relaxed), late.clone()))
     }
+
+    /// Stops, and waits until the server has acknowledged everything; says how much that was.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join), and when the server has not acknowledged all that it got, as over
+    /// WebSocket.
+    pub fn finish(self) -> Result<u64> {
+        self.stop();
+        let shared = Arc::clone(&self.shared);
+        let (sent, _) = self.join()?;
+        let acknowledged = shared.acknowledged.load(Ordering::Relaxed);
+        ensure!(sent == acknowledged, "{acknowledged} of {sent} records were acknowledged");
+        Ok(sent)
+    }
 }
 
 fn publish(
     mut lines: Box<dyn Line>,
     mut source: Box<dyn Source>,
-    starts_ns: u64,
+    rhythm: Rhythm,
     shared: &Shared,
 ) -> Result<()> {
+    let Rhythm { starts_ns, rest } = rhythm;
     let (mut data, mut number, mut written_ns) = (Vec::new(), 0, 0);
     let mut next = source.next(&mut data);
     while let Some((offset_ns, _)) = next {
         if shared.stop.load(Ordering::Relaxed) {
             break;
         }
-        let wait = (starts_ns + offset_ns).saturating_sub(clock::now_ns());
+        let oldest_ns = starts_ns + offset_ns;
+        let wait = oldest_ns.saturating_sub(clock::now_ns());
         if wait > 0 {
-            thread::sleep(Duration::from_nanos(wait).min(LOOK_EVERY));
+            thread::sleep(Duration::from_nanos(wait).min(LOOK_EVERY).max(rest));
             continue;
         }
         // All that is due leaves at once, as far as a write goes.
@@ -138,17 +204,18 @@ fn publish(
             if due_ns > now_ns {
                 break;
             }
-            lines.put(Stamp { due_ns, sequence: number }, place, &data)?;
+            lines.put(Stamp { due_ns, sequence: number }, place, source.key(), &data)?;
             if due_ns >= written_ns {
                 late.saturating_record(now_ns - due_ns);
             }
             number += 1;
-            shared.last_due_ns.store(due_ns, Ordering::Relaxed);
             next = source.next(&mut data);
         }
         drop(late);
         lines.write().wrap_err("the server takes no more messages")?;
         written_ns = clock::now_ns();
+        let behind_ns = written_ns.saturating_sub(oldest_ns);
+        shared.behind_ns_max.fetch_max(behind_ns, Ordering::Relaxed);
         shared.sent.store(number, Ordering::Relaxed);
     }
     lines.close()
@@ -157,7 +224,7 @@ fn publish(
 /// Where messages go.
 trait Line: Send {
     /// Takes a message for the next write.
-    fn put(&mut self, stamp: Stamp, place: usize, data: &[u8]) -> Result<()>;
+    fn put(&mut self, stamp: Stamp, place: usize, key: Option<&[u8]>, data: &[u8]) -> Result<()>;
     /// Whether the next write may take more.
     fn has_room(&self) -> bool;
     /// Writes what was taken; waits until the server has read it.
@@ -166,148 +233,7 @@ trait Line: Send {
     fn close(self: Box<Self>) -> Result<()>;
 }
 
-struct IngestLine {
-    stream: UnixStream,
-    topics: Vec<String>,
-    limits: IngestLimits,
-    out: Vec<u8>,
-    answers: JoinHandle<Result<()>>,
-}
-
-impl IngestLine {
-    fn open(path: &Path, topics: Vec<String>) -> Result<Self> {
-        let stream = UnixStream::connect(path).wrap_err("cannot reach the ingest socket")?;
-        let reader = stream.try_clone()?;
-        let answers = thread::spawn(move || read_answers(reader));
-        let mut out = Vec::new();
-        let hello = Hello { version: ingest::VERSION, epoch: clock::now_ns(), name: "bench" };
-        ingest::hello(&mut out, &hello)?;
-        Ok(Self { stream, topics, limits: IngestLimits::default(), out, answers })
-    }
-}
-
-impl Line for IngestLine {
-    fn put(&mut self, stamp: Stamp, place: usize, data: &[u8]) -> Result<()> {
-        let record = Record {
-            seq: stamp.sequence + 1,
-            kind: RecordKind::Message,
-            topic: &self.topics[place],
-            key: None,
-            ts_ns: Some(stamp.due_ns as i64),
-            data,
-            binary: None,
-        };
-        Ok(ingest::record(&mut self.out, &record, &self.limits)?)
-    }
-
-    fn has_room(&self) -> bool {
-        self.out.len() < WRITE_BYTES
-    }
-
-    fn write(&mut self) -> Result<()> {
-        if self.answers.is_finished() {
-            bail!("the server has closed the ingest connection");
-        }
-        self.stream.write_all(&self.out)?;
-        self.out.clear();
-        Ok(())
-    }
-
-    fn close(self: Box<Self>) -> Result<()> {
-        self.stream.shutdown(Shutdown::Write)?;
-        self.answers.join().map_err(|_| eyre!("the reader of answers panicked"))?
-    }
-}
-
-fn read_answers(mut stream: UnixStream) -> Result<()> {
-    let mut decoder = Decoder::new(IngestLimits::default());
-    let mut bytes = vec![0; 4096];
-    loop {
-        match stream.read(&mut bytes)? {
-            0 => return Ok(()),
-            read => decoder.feed(&bytes[..read]),
-        }
-        while let Some(frame) = decoder.next()? {
-            if let Frame::Error(refusal) = frame {
-                bail!("record {} was refused: {}", refusal.seq, refusal.message);
-            }
-        }
-    }
-}
-
-struct SocketLines {
-    streams: Vec<TcpStream>,
-    out: Vec<Vec<u8>>,
-    bytes: usize,
-    payload: Vec<u8>,
-}
-
-impl SocketLines {
-    fn open(server: SocketAddr, targets: &[String]) -> Result<Self> {
-        let streams = targets.iter().map(|target| connect(server, target));
-        let streams = streams.collect::<Result<Vec<_>>>()?;
-        let out = vec![Vec::new(); streams.len()];
-        Ok(Self { streams, out, bytes: 0, payload: Vec::new() })
-    }
-}
-
-impl Line for SocketLines {
-    fn put(&mut self, stamp: Stamp, place: usize, data: &[u8]) -> Result<()> {
-        self.payload.clear();
-        self.payload.resize(STAMP_BYTES, 0);
-        stamp.write(&mut self.payload);
-        self.payload.extend_from_slice(data);
-        // Any key will do where nobody but the server reads what is masked.
-        let key = (stamp.sequence as u32 ^ 0x5bd1_e995).to_le_bytes();
-        let frame = mask_frame(Opcode::Binary, &self.payload, key);
-        self.bytes += frame.len();
-        self.out[place].extend_from_slice(&frame);
-        Ok(())
-    }
-
-    fn has_room(&self) -> bool {
-        self.bytes < WRITE_BYTES
-    }
-
-    fn write(&mut self) -> Result<()> {
-        for (stream, out) in self.streams.iter_mut().zip(&mut self.out) {
-            if !out.is_empty() {
-                stream.write_all(out)?;
-                out.clear();
-            }
-        }
-        self.bytes = 0;
-        Ok(())
-    }
-
-    fn close(self: Box<Self>) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// The opening handshake, waiting for it.
-fn connect(server: SocketAddr, target: &str) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(server).wrap_err("cannot connect to the server")?;
-    stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(STUCK_AFTER))?;
-    stream.set_read_timeout(Some(STUCK_AFTER))?;
-    let key = client::key(u128::from(clock::now_ns()).to_le_bytes());
-    stream.write_all(&client::request(&server.to_string(), target, &key, &[], &[])?)?;
-    let (mut scanner, mut head, mut byte) = (HeadScanner::new(), Vec::new(), [0]);
-    loop {
-        // One by one: what follows the head is none of ours.
-        stream.read_exact(&mut byte).wrap_err("the server does not answer the handshake")?;
-        head.push(byte[0]);
-        if scanner.feed(&byte)?.is_some() {
-            client::verify(&head, &key, &[])?;
-            return Ok(stream);
-        }
-    }
-}
-
 /// A write takes what is due up to about this much.
 const WRITE_BYTES: usize = 64 << 10;
 /// While nothing is due, whether to stop is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A server that reads nothing for so long has failed.
-const STUCK_AFTER: Duration = Duration::from_secs(30);

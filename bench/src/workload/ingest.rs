@@ -1,16 +1,17 @@
 //! W3: many small records a second in, conflated to many clients. How old is what they get?
 
 pub mod payload;
-pub mod publisher;
+pub mod records;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use corecast_wire::frame::Opcode;
 use eyre::{Result, ensure, eyre};
 use hdrhistogram::Histogram;
 
+use super::feed_site::FeedSite;
+use super::gateway::{Gateway, Progress, Rhythm, Way};
 use crate::clock;
 use crate::load::{Meter, OPEN_WITHIN};
 use crate::outcome::{Client, Latency, Outcome, histogram};
@@ -18,7 +19,7 @@ use crate::process::sockets_bytes;
 use crate::servers::{Server, ServerOptions, Site};
 use crate::stamp::Stamp;
 use crate::swarm::{Delivery, Plan, Swarm};
-use publisher::{Progress, Publisher, Publishing, Way};
+use records::Records;
 
 /// Who listens, to what, for how long.
 #[derive(Debug, Clone)]
@@ -69,34 +70,27 @@ pub fn run(options: &ServerOptions, params: &Params) -> Result<Outcome> {
     ensure!(params.payload_bytes >= payload::BYTES_MIN, "a payload has room for its stamp");
     ensure!(params.clients > 0 && params.topics > 0, "there are clients and topics");
     ensure!(params.rate > 0.0 && params.interval_ms > 0, "rate and interval are above 0");
-    let folder = Folder::new()?;
-    let (config, socket) = (folder.0.join("corecast.toml"), folder.0.join("ingest"));
-    std::fs::write(&config, CONFIG)?;
-    let (config, unix) = (text(&config)?, text(&socket)?);
     let tcp = params.tcp.then(free_address).transpose()?;
     let address = tcp.map(|address| address.to_string());
-    let ingest = address.as_ref().map_or(["--ingest-unix", unix], |to| ["--ingest-tcp", to]);
-    let [option, place] = ingest;
-    let site = Server::CORECAST.start_with(options, &["--config", config, option, place])?;
-    let publishing = Publishing {
-        way: tcp.map_or(Way::Unix(socket.clone()), Way::Tcp),
-        topics: (0..params.topics).map(|topic| format!("quote.T{topic:04}")).collect(),
-        keys: params.keys,
-        rate: params.rate,
-        payload_bytes: params.payload_bytes,
-        wake_every: params.wake_every,
-    };
-    let outcome = measure(&site, params, publishing)?;
-    site.stop()?;
+    let more = address.as_ref().map(|address| ["--ingest-tcp", address]);
+    let more = more.as_ref().map_or(&[][..], |more| more);
+    let feed = FeedSite::start_with(Server::CORECAST, options, CONFIG, more)?;
+    let way = tcp.map_or_else(|| Way::Ingest(feed.ingest()), Way::IngestTcp);
+    let outcome = measure(feed.site(), params, &way)?;
+    feed.stop()?;
     Ok(outcome)
 }
 
-fn measure(site: &Site, params: &Params, publishing: Publishing) -> Result<Outcome> {
+fn measure(site: &Site, params: &Params, way: &Way) -> Result<Outcome> {
+    let topics = Vec::from_iter((0..params.topics).map(|topic| format!("quote.T{topic:04}")));
     let sockets_before = sockets_bytes()?;
     let mut swarm = Swarm::new(site.address)?;
-    subscribe(&mut swarm, params, &publishing.topics)?;
-    let mut seen = Seen::new(params, &publishing.topics)?;
-    let publisher = Publisher::start(publishing)?;
+    subscribe(&mut swarm, params, &topics)?;
+    let mut seen = Seen::new(params, &topics)?;
+    let rhythm = Rhythm { starts_ns: clock::now_ns(), rest: params.wake_every };
+    let Params { keys, rate, payload_bytes, .. } = *params;
+    let records = Records::new(topics.len(), keys, rate, payload_bytes, rhythm.starts_ns);
+    let publisher = Gateway::start(way, topics, Box::new(records), rhythm)?;
     swarm.poll_for(params.warm_up, &mut |delivery| seen.take(&delivery))?;
 
     seen.is_measuring = true;
@@ -107,7 +101,7 @@ fn measure(site: &Site, params: &Params, publishing: Publishing) -> Result<Outco
     let (after, wall_ns) = (publisher.progress(), clock::now_ns() - started_ns);
     seen.is_measuring = false;
     // The clients read on: what was published last comes to them, too.
-    let stopping = std::thread::spawn(|| publisher.stop());
+    let stopping = std::thread::spawn(|| publisher.finish());
     while !stopping.is_finished() {
         swarm.poll_for(Duration::from_millis(10), &mut |delivery| seen.take(&delivery))?;
     }
@@ -240,31 +234,9 @@ impl Seen {
     }
 }
 
-fn text(path: &Path) -> Result<&str> {
-    path.to_str().ok_or_else(|| eyre!("{} is not UTF-8", path.display()))
-}
-
 /// A loopback port that nobody uses at this moment.
 fn free_address() -> Result<std::net::SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-/// A folder of its own for configuration and socket; removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        let name = format!("corecast-bench-ingest-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Heartbeats would be further deliveries.

@@ -19,7 +19,7 @@ use std::time::Duration;
 use eyre::{Result, ensure};
 use hdrhistogram::Histogram;
 
-use super::gateway::{Gateway, Source, Way};
+use super::gateway::{Gateway, Rhythm, Source, Way};
 use super::play::{Bounds, Played, Watched, play};
 use crate::clock;
 use crate::outcome::{Latency, Outcome};
@@ -98,7 +98,8 @@ pub fn run(watched: Watched<'_>, speech: &Speech, shape: &Shape) -> Result<Outco
             let way = Way::Sockets(watched.address);
             let starts_ns = starts_ns();
             let mut seen = plain::Seen::new(shape, starts_ns)?;
-            let gateway = Gateway::start(&way, vec![TARGET.to_owned()], tape(true), starts_ns)?;
+            let rhythm = Rhythm::prompt(starts_ns);
+            let gateway = Gateway::start(&way, vec![TARGET.to_owned()], tape(true), rhythm)?;
             let played = play(&mut swarm, gateway, watched, bounds, &mut seen)?;
             let figures = seen.figures(shape.due(starts_ns, &played), played.until_ns);
             (played, figures)
@@ -109,7 +110,7 @@ pub fn run(watched: Watched<'_>, speech: &Speech, shape: &Shape) -> Result<Outco
             let way = Way::Ingest(socket.clone());
             let starts_ns = starts_ns();
             seen.begin(starts_ns);
-            let gateway = Gateway::start(&way, names, tape(false), starts_ns)?;
+            let gateway = Gateway::start(&way, names, tape(false), Rhythm::prompt(starts_ns))?;
             let played = play(&mut swarm, gateway, watched, bounds, &mut seen)?;
             let figures = seen.figures(shape.due(starts_ns, &played), played.until_ns);
             (played, figures)

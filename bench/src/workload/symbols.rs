@@ -15,7 +15,7 @@ use eyre::{Result, ensure};
 use hdrhistogram::Histogram;
 
 use super::clients::Subscriptions;
-use super::gateway::{Gateway, Way};
+use super::gateway::{Gateway, Rhythm, Way};
 use super::play::{Bounds, Observer, Watched, play};
 use crate::clock;
 use crate::outcome::{Latency, Outcome, histogram};
@@ -105,7 +105,8 @@ pub fn run(watched: Watched<'_>, speech: &Speech, shape: &Shape) -> Result<Outco
         healthy: connections,
     };
     let starts_ns = clock::now_ns() + START_AFTER.as_nanos() as u64;
-    let gateway = Gateway::start(&way, names, Box::new(draws), starts_ns)?;
+    let rhythm = Rhythm::prompt(starts_ns);
+    let gateway = Gateway::start(&way, names, Box::new(draws), rhythm)?;
     let played = play(&mut swarm, gateway, watched, bounds, &mut seen)?;
 
     let expected = seen.expected.get_mut().of(played.sent);
