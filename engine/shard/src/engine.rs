@@ -249,8 +249,9 @@ fn connect_all(config: &Config, shards: usize) -> Result<(Arc<Mesh>, Vec<Mailbox
     let both = (0..shards).map(both).collect::<Result<Vec<_>, _>>()?;
     let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) = both.into_iter().unzip();
     let admission = Admission::new(config.mesh.clone(), &config.outbox);
-    let speakers = Default::default();
-    Ok((Arc::new(Mesh { inboxes: inboxes.into(), admission, speakers }), mailboxes))
+    let (speakers, refusals) = Default::default();
+    let inboxes = inboxes.into();
+    Ok((Arc::new(Mesh { inboxes, admission, speakers, refusals }), mailboxes))
 }
 
 /// What the shards' threads leave behind.

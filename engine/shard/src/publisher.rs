@@ -84,8 +84,8 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Full`] when there is no room for all of them, of which there may be
     /// [`batch_max`](Self::batch_max): nothing was published, `updates` is as it was, try again
-    /// after [`room`](Self::room). [`PublishError::TooLarge`] when they are larger than anything
-    /// that may be pending.
+    /// after [`room_for`](Self::room_for) them. [`PublishError::TooLarge`] when they are larger
+    /// than all that may be pending.
     pub fn update_all(&self, updates: &mut Vec<Update>) -> Result<BatchReported, PublishError> {
         let admission = &self.mesh.admission;
         if admission.is_stopped() {
@@ -103,12 +103,19 @@ impl Publisher {
                 }
             }
         }
-        let admit = |part: &Part| admission.admit_many(part.updates_count, part.bytes);
-        let tickets = parts.by_home.iter().map(admit).collect::<Result<Vec<_>, _>>()?;
-        let cell = Arc::new(BatchCell::new(tickets.len(), refused));
+        // All or none: a part that is let in alone would be seen, and would keep others out.
+        let (updates_count, bytes) = parts.sum();
+        let mut whole = admission.admit_many(updates_count, bytes)?;
         let published_at = self.clock.now();
+        for (place, error) in &refused {
+            let topic = &*updates[*place as usize].topic;
+            self.mesh.refusals.note(published_at, topic, error);
+        }
+        let split = |part: &Part| whole.split(part.updates_count, part.bytes);
+        let tickets: Vec<_> = parts.by_home.iter().map(split).collect();
+        let cell = Arc::new(BatchCell::new(tickets.len(), refused));
         for ((home, updates), ticket) in parts.fill(updates).zip(tickets) {
-            let ticket = Pass::part(ticket, Arc::clone(&cell));
+            let ticket = Pass::part(ticket, Arc::clone(&cell), &self.mesh, self.clock);
             let batch = Batch { updates, published_at, ticket };
             // Where the home has ended, its part is dropped, and counted as not dealt with.
             self.mesh.post(home, Job::Node(node::Job::Updates(Box::new(batch))));
@@ -130,6 +137,13 @@ impl Publisher {
     #[must_use]
     pub fn batch_max(&self) -> (usize, usize) {
         self.mesh.admission.batch_max()
+    }
+
+    /// The same for who publishes when it is [`ready`](Self::ready), and wants to lose nothing:
+    /// so much fits into every lossless outbox then. One update may be larger.
+    #[must_use]
+    pub fn paced_batch_max(&self) -> (usize, usize) {
+        self.mesh.admission.paced_batch_max()
     }
 
     /// The namespaces, as they are now.
@@ -176,6 +190,14 @@ impl Publisher {
         self.mesh.admission.wait(Want::Room).await;
     }
 
+    /// Waits as [`room`](Self::room) does, and until so many updates (or frames) of so many bytes
+    /// together fit: what is larger than half of all that may be pending can be refused as
+    /// [`PublishError::Full`] where there is room. Bytes are those of [`Update::bytes`]. Under the
+    /// load of others it may wait long.
+    pub async fn room_for(&self, updates: usize, bytes: usize) {
+        self.mesh.admission.wait_for(updates, bytes).await;
+    }
+
     /// [`ready`](Self::ready) for a plain thread. Never call it on a shard.
     pub fn wait_ready(&self) {
         futures_lite::future::block_on(self.ready());
@@ -184,6 +206,11 @@ impl Publisher {
     /// [`room`](Self::room) for a plain thread. Never call it on a shard.
     pub fn wait_room(&self) {
         futures_lite::future::block_on(self.room());
+    }
+
+    /// [`room_for`](Self::room_for) for a plain thread. Never call it on a shard.
+    pub fn wait_room_for(&self, updates: usize, bytes: usize) {
+        futures_lite::future::block_on(self.room_for(updates, bytes));
     }
 
     /// Publications and sends that are accepted and not yet queued on every shard.
@@ -288,6 +315,13 @@ impl Parts {
         self.of.push(Some(part));
         self.by_home[part].updates_count += 1;
         self.by_home[part].bytes += update.bytes();
+    }
+
+    /// Updates and bytes of all of them.
+    fn sum(&self) -> (usize, usize) {
+        let add =
+            |(updates, bytes), part: &Part| (updates + part.updates_count, bytes + part.bytes);
+        self.by_home.iter().fold((0, 0), add)
     }
 
     /// Gives each home its updates, with their places among all.

@@ -29,7 +29,7 @@ pub trait Ticket: Send + Sync + 'static {
     /// A node has queued it.
     fn add(&self, report: Report);
     /// The home did not take one update of a [`Batch`], the one of that place.
-    fn refused_of_many(&self, place: u32, error: UpdateError);
+    fn refused_of_many(&self, place: u32, topic: &str, error: UpdateError);
     /// The home has dealt with all updates of a [`Batch`]: so many.
     fn dealt_with(&self, updates: usize);
 }

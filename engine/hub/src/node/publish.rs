@@ -66,7 +66,7 @@ impl<T: Ticket> Node<T> {
         let mut emissions = std::mem::take(&mut self.emissions);
         for (place, update) in &updates {
             if let Err(error) = self.home.publish(update, wanted, turn.now, &mut emissions) {
-                ticket.refused_of_many(*place, error);
+                ticket.refused_of_many(*place, &update.topic, error);
             }
         }
         ticket.dealt_with(updates.len());

@@ -19,7 +19,7 @@ struct Pass;
 impl Ticket for Pass {
     fn sequenced(&self, _: u64) {}
     fn refused(&self, _: &UpdateError, _: bool) {}
-    fn refused_of_many(&self, _: u32, _: UpdateError) {}
+    fn refused_of_many(&self, _: u32, _: &str, _: UpdateError) {}
     fn dealt_with(&self, _: usize) {}
     fn add(&self, _: Report) {}
 }

@@ -39,7 +39,7 @@ impl Ticket for Pass {
 
     fn add(&self, _: Report) {}
 
-    fn refused_of_many(&self, place: u32, error: UpdateError) {
+    fn refused_of_many(&self, place: u32, _topic: &str, error: UpdateError) {
         panic!("{place} of a batch refused: {error}");
     }
 

@@ -85,18 +85,31 @@ impl Admission {
         if bytes > bytes_max {
             return Err(PublishError::TooLarge { bytes, bytes_max });
         }
-        let ticket = self.ticket(publications, bytes);
-        let pending = self.pending.fetch_add(publications, Ordering::SeqCst) + publications;
-        let bytes_before = self.pending_bytes.fetch_add(bytes, Ordering::SeqCst);
-        let fits = pending <= self.limits.pending_publishes_max
-            && bytes_before.saturating_add(bytes) <= self.limits.pending_bytes_max;
-        if fits { Ok(ticket) } else { Err(PublishError::Full) }
+        // Neither count is beyond its bound for a moment: others would be refused for what was not
+        // taken. Where the places were lost to another meanwhile, the bytes are given back.
+        let publications_max = self.limits.pending_publishes_max;
+        if self.pending() > publications_max.saturating_sub(publications) {
+            return Err(PublishError::Full);
+        }
+        take(&self.pending_bytes, bytes, bytes_max)?;
+        let mut ticket = self.ticket(0, bytes);
+        take(&self.pending, publications, publications_max)?;
+        ticket.publications = publications;
+        Ok(ticket)
     }
 
     /// Publications and bytes that one batch may have: those that fit wherever there is
     /// [room](Want::Room), so that who waits for it does not wait in vain.
     pub(crate) fn batch_max(&self) -> (usize, usize) {
         let MeshConfig { pending_publishes_max, pending_bytes_max } = self.limits;
+        (pending_publishes_max / 2, pending_bytes_max / 2)
+    }
+
+    /// The same for who waits until it is [ready](Want::Ready): with an outbox that is half full
+    /// and a quarter of it on its way, half of the last quarter. The other half is for what is put
+    /// around each update, which is not counted.
+    pub(crate) fn paced_batch_max(&self) -> (usize, usize) {
+        let MeshConfig { pending_publishes_max, pending_bytes_max } = self.ready;
         (pending_publishes_max / 2, pending_bytes_max / 2)
     }
 
@@ -150,6 +163,24 @@ impl Admission {
         self.waiters(want).until(move || self.holds(want).then_some(()))
     }
 
+    /// Waits until the mesh has room, and so much of it that this fits; what is more than all that
+    /// may be pending is waited for in vain, so for that it waits until nothing is.
+    pub(crate) fn wait_for(
+        &self,
+        publications: usize,
+        bytes: usize,
+    ) -> impl Future<Output = ()> + '_ {
+        // Whoever waits here is woken each time that a place is given back and there is room.
+        self.room_waiters.until(move || self.has_room_for(publications, bytes).then_some(()))
+    }
+
+    fn has_room_for(&self, publications: usize, bytes: usize) -> bool {
+        let MeshConfig { pending_publishes_max, pending_bytes_max } = self.limits;
+        let fits = self.pending() <= pending_publishes_max.saturating_sub(publications)
+            && self.pending_bytes.load(Ordering::SeqCst) <= pending_bytes_max.saturating_sub(bytes);
+        self.holds(Want::Room) && fits || self.is_stopped()
+    }
+
     fn holds(&self, want: Want) -> bool {
         let pending = self.pending();
         let bytes = self.pending_bytes.load(Ordering::SeqCst);
@@ -176,6 +207,22 @@ impl Admission {
     }
 }
 
+/// Adds to a count, unless that would go beyond its bound.
+fn take(count: &AtomicUsize, more: usize, max: usize) -> Result<(), PublishError> {
+    let add = |count: usize| count.checked_add(more).filter(|sum| *sum <= max);
+    let taken = count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+    taken.map(drop).map_err(|_| PublishError::Full)
+}
+
+impl Ticket {
+    /// Makes a part of it a ticket of its own.
+    pub(crate) fn split(&mut self, publications: usize, bytes: usize) -> Self {
+        self.publications -= publications;
+        self.bytes -= bytes;
+        self.admission.ticket(publications, bytes)
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         let admission = &self.admission;
@@ -187,5 +234,75 @@ impl Drop for Ticket {
                 waiters.wake();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn admission(pending_publishes_max: usize, pending_bytes_max: usize) -> Arc<Admission> {
+        let limits = MeshConfig { pending_publishes_max, pending_bytes_max };
+        Admission::new(limits, &OutboxConfig::default())
+    }
+
+    #[test]
+    fn what_is_refused_was_never_pending() {
+        let admission = admission(100, 1_000);
+        let _held = admission.admit_many(60, 600).expect("room");
+        // One that fits must never be refused because of others that do not.
+        std::thread::scope(|scope| {
+            for (publications, bytes) in [(50, 1), (1, 500), (50, 500)] {
+                let admission = &admission;
+                scope.spawn(move || {
+                    for _ in 0..20_000 {
+                        let refused = admission.admit_many(publications, bytes).err();
+                        assert_eq!(refused, Some(PublishError::Full));
+                        assert!(admission.pending() <= 61, "{}", admission.pending());
+                    }
+                });
+            }
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    drop(admission.admit_many(1, 1).expect("room for a small one"));
+                }
+            });
+        });
+        assert_eq!(admission.pending(), 60);
+        assert_eq!(admission.pending_bytes.load(Ordering::SeqCst), 600);
+    }
+
+    #[test]
+    fn parts_of_a_ticket_give_back_what_it_held() {
+        let admission = admission(100, 1_000);
+        let mut whole = admission.admit_many(10, 500).expect("room");
+        let part = whole.split(4, 300);
+        assert_eq!(admission.pending(), 10);
+        drop(whole);
+        assert_eq!((admission.pending(), admission.pending_bytes.load(Ordering::SeqCst)), (4, 300));
+        drop(part);
+        assert_eq!((admission.pending(), admission.pending_bytes.load(Ordering::SeqCst)), (0, 0));
+    }
+
+    #[test]
+    fn who_wants_more_than_half_waits_until_it_fits() {
+        let admission = admission(100, 1_000);
+        let held = admission.admit_many(1, 400).expect("room");
+        assert!(admission.has_room(), "less than half is pending");
+        assert_eq!(admission.admit(700).err(), Some(PublishError::Full));
+        let mut wait = pin!(admission.wait_for(1, 700));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(wait.as_mut().poll(&mut cx).is_pending(), "it would be refused again");
+        drop(held);
+        assert!(wait.as_mut().poll(&mut cx).is_ready());
+        assert!(admission.admit(700).is_ok());
+        let mut never = pin!(admission.wait_for(1_000, usize::MAX));
+        assert!(
+            never.as_mut().poll(&mut cx).is_ready(),
+            "nothing is pending: that is all there is"
+        );
     }
 }

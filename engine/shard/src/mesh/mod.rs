@@ -10,6 +10,7 @@ mod batch;
 mod inbox;
 mod pass;
 mod publication;
+mod refusals;
 
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use publication::{PublishReport, Reported};
 
 use crate::ShardId;
 use admission::{Admission, Ticket};
+use refusals::Refusals;
 
 /// What a shard is asked to do by another thread.
 #[derive(Debug)]
@@ -65,6 +67,8 @@ pub(crate) struct Mesh {
     pub(crate) admission: Arc<Admission>,
     /// Connections by encoding: what nobody speaks is not encoded.
     pub(crate) speakers: [AtomicU32; Encoding::ALL.len()],
+    /// What is said of refused updates.
+    pub(crate) refusals: Refusals,
 }
 
 impl Mesh {

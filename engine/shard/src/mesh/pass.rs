@@ -11,6 +11,7 @@ use super::batch::BatchCell;
 use super::publication::ReportCell;
 use super::{Job, Mesh};
 use crate::ConnectionId;
+use crate::clock::Clock;
 
 /// Held by each job of a node; the last one that lets go of it ends the account.
 #[derive(Debug)]
@@ -18,7 +19,15 @@ pub(crate) struct Pass {
     ticket: Option<Ticket>,
     cell: Option<Arc<ReportCell>>,
     asked_by: Option<Box<Asked>>,
-    batch: Option<Arc<BatchCell>>,
+    batch: Option<Box<Part>>,
+}
+
+/// A part of a batch.
+#[derive(Debug)]
+struct Part {
+    cell: Arc<BatchCell>,
+    mesh: Arc<Mesh>,
+    clock: Clock,
 }
 
 /// A connection that is to be told when every node is done.
@@ -36,8 +45,14 @@ impl Pass {
     }
 
     /// A place of a part of a batch.
-    pub(crate) fn part(ticket: Ticket, batch: Arc<BatchCell>) -> Self {
-        Self { ticket: Some(ticket), cell: None, asked_by: None, batch: Some(batch) }
+    pub(crate) fn part(
+        ticket: Ticket,
+        cell: Arc<BatchCell>,
+        mesh: &Arc<Mesh>,
+        clock: Clock,
+    ) -> Self {
+        let part = Box::new(Part { cell, mesh: Arc::clone(mesh), clock });
+        Self { ticket: Some(ticket), cell: None, asked_by: None, batch: Some(part) }
     }
 
     /// A place whose account is kept in `cell`.
@@ -75,23 +90,24 @@ impl Account for Pass {
         }
     }
 
-    fn refused_of_many(&self, place: u32, error: UpdateError) {
-        if let Some(batch) = &self.batch {
-            batch.refuse(place, error);
+    fn refused_of_many(&self, place: u32, topic: &str, error: UpdateError) {
+        if let Some(part) = &self.batch {
+            part.mesh.refusals.note(part.clock.now(), topic, &error);
+            part.cell.refuse(place, error);
         }
     }
 
     fn dealt_with(&self, updates: usize) {
-        if let Some(batch) = &self.batch {
-            batch.deal(updates);
+        if let Some(part) = &self.batch {
+            part.cell.deal(updates);
         }
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if let Some(batch) = self.batch.take() {
-            batch.finish_part();
+        if let Some(part) = self.batch.take() {
+            part.cell.finish_part();
         }
         let Some(cell) = self.cell.take() else { return };
         cell.finish();
