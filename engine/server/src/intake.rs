@@ -36,8 +36,8 @@ pub(crate) trait Sink: Clone + Send + Sync + 'static {
     /// Updates and bytes of them that are taken together at most.
     fn batch_max(&self) -> (usize, usize);
 
-    /// Waits until there is room again after [`PublishError::Full`].
-    fn room(&self) -> impl Future<Output = ()> + Send;
+    /// Waits until there is room again after [`PublishError::Full`], for so many updates and bytes.
+    fn room_for(&self, updates: usize, bytes: usize) -> impl Future<Output = ()> + Send;
 }
 
 /// What became of an update: its number and the counts of all shards, or why its topic's home did
@@ -100,13 +100,14 @@ impl<S: Sink> Intake<S> {
         Self { sink }
     }
 
-    /// Publishes, without waiting; what comes back tells later what became of it.
+    /// Publishes an update that was [`checked`](Self::checked), without waiting; what comes back
+    /// tells later what became of it.
     ///
     /// # Errors
     ///
     /// Why it was not taken.
     pub(crate) fn update_reported(&self, update: Update) -> Result<S::Reported, Refusal> {
-        self.sink.update_reported(self.checked(update)?).map_err(|error| refusal(&error))
+        self.sink.update_reported(update).map_err(|error| refusal(&error))
     }
 
     /// Publishes updates that were [`checked`](Self::checked) together, all or none of them,
@@ -124,9 +125,15 @@ impl<S: Sink> Intake<S> {
         self.sink.batch_max()
     }
 
-    /// Waits until there is room again after [`Refusal::Full`].
-    pub(crate) async fn room(&self) {
-        self.sink.room().await;
+    /// Waits until there is room again after [`Refusal::Full`], for so many updates and bytes.
+    pub(crate) async fn room_for(&self, (updates, bytes): (usize, usize)) {
+        self.sink.room_for(updates, bytes).await;
+    }
+
+    /// What takes the updates in a test.
+    #[cfg(test)]
+    pub(crate) fn sink(&self) -> &S {
+        &self.sink
     }
 
     /// What a topic's payloads are; none: no namespace has it.
@@ -177,8 +184,8 @@ impl Sink for Publisher {
         self.batch_max()
     }
 
-    fn room(&self) -> impl Future<Output = ()> + Send {
-        self.room()
+    fn room_for(&self, updates: usize, bytes: usize) -> impl Future<Output = ()> + Send {
+        self.room_for(updates, bytes)
     }
 }
 
@@ -334,9 +341,8 @@ pub(crate) mod tests {
             }
             let mut settled = Settled { dealt: updates.len(), ..Settled::default() };
             for (place, update) in updates.drain(..).enumerate() {
-                if let Err(Refusal::Bad(fault)) = Intake::new(self.clone()).update_reported(update)
-                {
-                    settled.refused.push((place, fault));
+                if let Err(PublishError::Update(error)) = self.update_reported(update) {
+                    settled.refused.push((place, update_fault(&error)));
                 }
             }
             Ok(std::future::ready(settled))
@@ -346,16 +352,20 @@ pub(crate) mod tests {
             (usize::MAX, usize::MAX)
         }
 
-        async fn room(&self) {
+        async fn room_for(&self, _: usize, _: usize) {
             while self.room.load(Ordering::SeqCst) == 0 {
                 tokio::task::yield_now().await;
             }
         }
     }
 
+    fn publish(intake: &Intake<Kept>, update: Update) -> Result<(), Refusal> {
+        intake.update_reported(intake.checked(update)?).map(drop)
+    }
+
     fn refused(update: Update) -> Fault {
         let (sink, _updates) = Kept::with_room(1);
-        match Intake::new(sink).update_reported(update) {
+        match publish(&Intake::new(sink), update) {
             Err(Refusal::Bad(fault)) => fault,
             other => panic!("{other:?}"),
         }
@@ -394,15 +404,9 @@ pub(crate) mod tests {
     fn json_loses_the_space_around_it_and_bytes_lose_nothing() {
         let (sink, mut updates) = Kept::with_room(2);
         let intake = Intake::new(sink);
-        assert_eq!(
-            intake.update_reported(Update::new("quote.X", " { \"a\": 1 }\r\n")).map(drop),
-            Ok(())
-        );
+        assert_eq!(publish(&intake, Update::new("quote.X", " { \"a\": 1 }\r\n")), Ok(()));
         assert_eq!(updates.try_recv().expect("taken").data, "{ \"a\": 1 }");
-        assert_eq!(
-            intake.update_reported(Update::new("blob.X", b" \xff\n".to_vec())).map(drop),
-            Ok(())
-        );
+        assert_eq!(publish(&intake, Update::new("blob.X", b" \xff\n".to_vec())), Ok(()));
         assert_eq!(updates.try_recv().expect("taken").data, &b" \xff\n"[..]);
     }
 
@@ -410,11 +414,8 @@ pub(crate) mod tests {
     fn a_full_sink_takes_the_same_update_later() {
         let (sink, _updates) = Kept::with_room(0);
         let intake = Intake::new(sink.clone());
-        assert_eq!(
-            intake.update_reported(Update::new("quote.X", "1")).map(drop),
-            Err(Refusal::Full)
-        );
+        assert_eq!(publish(&intake, Update::new("quote.X", "1")), Err(Refusal::Full));
         sink.make_room(1);
-        assert_eq!(intake.update_reported(Update::new("quote.X", "1")).map(drop), Ok(()));
+        assert_eq!(publish(&intake, Update::new("quote.X", "1")), Ok(()));
     }
 }

@@ -42,10 +42,12 @@ pub(crate) async fn take<S: Sink>(
     update: Update,
     deadline: Instant,
 ) -> Result<S::Reported, Refusal> {
+    let update = intake.checked(update)?;
     loop {
         match intake.update_reported(update.clone()) {
             Err(Refusal::Full) => {
-                let room = timeout_at(deadline, intake.room()).await;
+                let room = intake.room_for((1, update.bytes()));
+                let room = timeout_at(deadline, room).await;
                 room.map_err(|_| Refusal::Full)?;
             }
             other => return other,

@@ -2,19 +2,20 @@
 //! the engine has no room nothing is read, and the publisher feels it through its socket.
 
 use super::Shared;
-use super::gather::{Gathered, Then, gather};
+use super::gather::{Gathered, Held, Then, gather};
+use super::greeting::{hello, settled_before};
 use super::input::Input;
 use super::limits::{
     ACK_RECORDS, ACK_WITHIN, HELLO_WITHIN, IDLE_MAX, LINGER, OUTPUT_BYTES_MAX, STALL_MAX,
     UNSETTLED_MAX,
 };
-use super::publishers::{Offer, OpenError, Session};
+use super::publishers::{Offer, Session};
 use super::tally::Tally;
 use super::unsettled::{Batch, Told, Unsettled};
 use crate::control::stopped;
 use crate::intake::{Fault, Refusal, Sink};
 use corecast_feed::ErrorCode;
-use corecast_feed::ingest::{self, Ack, Frame, Hello, IngestError};
+use corecast_feed::ingest::{self, Ack, Frame, IngestError};
 use std::sync::Arc;
 use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -47,7 +48,11 @@ pub(crate) async fn serve<S: Sink>(
         }
         () = stopped(&mut stopping) => Err(refused(503, ENDING)),
     };
-    let (end, output) = match greeted {
+    let greeted = match greeted {
+        Ok(greeted) => settled_before(&greeted.2, &mut stopping).await.map(|()| greeted),
+        Err(end) => Err(end),
+    };
+    let (end, output, unsettled) = match greeted {
         Ok((name, epoch, session)) => {
             let tally = Tally::new(name, peer.to_owned());
             tally.opened(epoch, &session);
@@ -59,6 +64,7 @@ pub(crate) async fn serve<S: Sink>(
                 session,
                 shared,
                 input,
+                held: None,
                 output: Vec::new(),
                 is_repeated: false,
                 ack_at: None,
@@ -67,9 +73,10 @@ pub(crate) async fn serve<S: Sink>(
             connection.write_ack();
             let end = connection.run(&mut reader, &mut writer, &mut stopping).await;
             // What was taken is told of, as far as anybody reads it, and is logged in any case.
-            let _ = timeout(LINGER, connection.settle_all()).await;
+            let settled = timeout(LINGER, connection.settle_all()).await;
             connection.close(&end);
-            (end, connection.output)
+            let output = std::mem::take(&mut connection.output);
+            (end, output, settled.is_err().then_some(connection))
         }
         Err(end) => {
             tracing::warn!(peer, reason = %end, "refused a publisher");
@@ -77,11 +84,15 @@ pub(crate) async fn serve<S: Sink>(
             if let End::Refused(fault) = &end {
                 write_error(&mut output, 0, fault, true);
             }
-            (end, output)
+            (end, output, None)
         }
     };
     if !matches!(end, End::Broken(_)) {
         let _ = timeout(LINGER, part(&mut reader, &mut writer, &output)).await;
+    }
+    if let Some(mut unsettled) = unsettled {
+        // Its publisher's next hello is answered when all is known.
+        unsettled.settle_all().await;
     }
 }
 
@@ -99,41 +110,10 @@ async fn part(
     Ok(())
 }
 
-/// Reads the first frame: who is it?
-async fn hello<S: Sink>(
+pub(super) async fn read(
     input: &mut Input,
     reader: &mut (impl AsyncRead + Unpin),
-    shared: &Shared<S>,
-) -> Result<(String, u64, Session), End> {
-    loop {
-        match input.frame() {
-            Ok(Some((Frame::Hello(hello), bytes))) => {
-                let opened = (hello.name.to_owned(), hello.epoch, open(&hello, shared)?);
-                input.done(bytes);
-                return Ok(opened);
-            }
-            Ok(Some(_)) => return Err(refused(401, "the first frame must be a hello")),
-            Ok(None) => read(input, reader).await?,
-            Err(error) => return Err(malformed(input, &error)),
-        }
-    }
-}
-
-fn open<S: Sink>(hello: &Hello<'_>, shared: &Shared<S>) -> Result<Session, End> {
-    if hello.version != ingest::VERSION {
-        let (spoken, known) = (hello.version, ingest::VERSION);
-        return Err(refused(405, format!("version {spoken} of the protocol: this is {known}")));
-    }
-    shared.publishers.open(hello.name, hello.epoch).map_err(|error| match error {
-        OpenError::Past(past) => {
-            let (came, known) = (hello.epoch, past.known);
-            refused(409, format!("epoch {came} is past: the last one of this name was {known}"))
-        }
-        OpenError::TooMany(max) => refused(429, format!("{max} publishers are connected already")),
-    })
-}
-
-async fn read(input: &mut Input, reader: &mut (impl AsyncRead + Unpin)) -> Result<(), End> {
+) -> Result<(), End> {
     match input.read(reader).await {
         Ok(0) => Err(End::Closed { cut: input.pending_bytes() }),
         Ok(_) => Ok(()),
@@ -147,6 +127,8 @@ struct Connection<S: Sink> {
     session: Session,
     shared: Arc<Shared<S>>,
     input: Input,
+    /// Records that found no room: those at the beginning of `input`.
+    held: Option<Held>,
     /// Answers that wait to be sent.
     output: Vec<u8>,
     /// Records that are taken, and whose homes have not answered.
@@ -197,6 +179,7 @@ impl<S: Sink> Connection<S> {
             }
             let ack_at = self.ack_at.filter(|_| !has_output);
             let log_at = self.tally.log_at();
+            let held = self.held.as_ref().map_or((0, 0), Held::updates_and_bytes);
             let may_settle = !self.unsettled.is_empty() && self.output.len() <= OUTPUT_BYTES_MAX;
             tokio::select! {
                 read = read(&mut self.input, reader), if needs == Needs::Bytes => match read {
@@ -216,7 +199,7 @@ impl<S: Sink> Connection<S> {
                         return end;
                     }
                 }
-                () = self.shared.intake.room(), if needs == Needs::Room => heard_at = now,
+                () = self.shared.intake.room_for(held), if needs == Needs::Room => heard_at = now,
                 () = sleep_until(ack_at.unwrap_or(now)), if ack_at.is_some() => {}
                 () = sleep_until(log_at.unwrap_or(now)), if log_at.is_some() => {}
                 () = sleep_until(written_at + STALL_MAX), if has_output => {
@@ -253,23 +236,27 @@ impl<S: Sink> Connection<S> {
     /// Gives the records that have come in to the engine together, those that are new. Of those
     /// that are taken or can never be, it is known later what became of them. None: no room.
     fn take_records(&mut self, records_max: usize) -> Result<Option<Then>, End> {
-        let Self { session, shared, input, .. } = self;
+        let Self { session, shared, input, held, .. } = self;
         let offered = session.offer(|progress| {
-            let mut gathered = gather(input, &shared.intake, progress, records_max);
-            let mut updates = std::mem::take(&mut gathered.updates);
+            // What found no room was looked at already: nothing has changed since but the room.
+            let held =
+                held.get_or_insert_with(|| gather(input, &shared.intake, *progress, records_max));
+            let updates = &mut held.gathered.updates;
             let reported = match updates.is_empty() {
                 true => None,
-                false => Some(shared.intake.update_all(&mut updates)?),
+                false => Some(shared.intake.update_all(updates)?),
             };
-            Ok::<_, Refusal>((gathered, reported))
+            *progress = held.progress;
+            Ok::<_, Refusal>(reported)
         });
-        let (gathered, reported) = match offered {
-            Offer::Taken(taken) => taken,
+        let reported = match offered {
+            Offer::Taken(reported) => reported,
             Offer::Failed(Refusal::Full) => return Ok(None),
             Offer::Failed(Refusal::Bad(fault)) => return Err(End::Refused(fault)),
             Offer::Failed(Refusal::Stopped) => return Err(refused(503, ENDING)),
             Offer::Superseded => return Err(refused(409, TAKEN_OVER)),
         };
+        let Some(Held { gathered, .. }) = self.held.take() else { return Ok(None) };
         let Gathered { seqs, faults, bytes, missing, duplicates, then, .. } = gathered;
         self.is_repeated |= duplicates > 0;
         self.tally.taken((seqs.len() + faults.len()) as u64, missing, duplicates);
@@ -320,8 +307,10 @@ impl<S: Sink> Connection<S> {
     fn settled(&mut self, (seq, outcome): Told) -> Result<(), End> {
         match outcome {
             Ok(()) => {}
-            // Its home ended before it took it: not acknowledged, so that it comes again.
+            // Its home ended before it took it: neither it nor what is behind it is acknowledged.
             Err(fault) if fault.code == ErrorCode::Unavailable.code() => {
+                self.unsettled = Unsettled::new();
+                self.session.lost();
                 return Err(End::Refused(fault));
             }
             Err(fault) => {
@@ -371,11 +360,11 @@ fn write_error(output: &mut Vec<u8>, seq: u64, fault: &Fault, closing: bool) {
     ingest::error(output, &refusal);
 }
 
-fn refused(code: u16, message: impl Into<String>) -> End {
+pub(super) fn refused(code: u16, message: impl Into<String>) -> End {
     End::Refused(Fault::whole(code, message))
 }
 
-fn malformed(input: &Input, error: &IngestError) -> End {
+pub(super) fn malformed(input: &Input, error: &IngestError) -> End {
     refused(400, format!("at byte {} of the connection: {error}", input.position()))
 }
 
@@ -398,5 +387,5 @@ impl fmt::Display for End {
     }
 }
 
-const ENDING: &str = "the server is ending";
-const TAKEN_OVER: &str = "another connection of this publisher has taken over";
+pub(super) const ENDING: &str = "the server is ending";
+pub(super) const TAKEN_OVER: &str = "another connection of this publisher has taken over";

@@ -7,11 +7,20 @@ use crate::intake::{Fault, Intake, Sink, own};
 use corecast::{Update, UpdateKind};
 use corecast_feed::ingest::{Frame, Record, RecordKind};
 
+/// Records that are ready to be published, and how far their publisher has come with them.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) gathered: Gathered,
+    pub(super) progress: Progress,
+}
+
 /// The new records among the next frames, and what was wrong with others.
 #[derive(Debug)]
 pub(super) struct Gathered {
     /// What is to be published, in order.
     pub(super) updates: Vec<Update>,
+    /// Bytes of those, as the sink counts them.
+    updates_bytes: usize,
     /// The number of each of them.
     pub(super) seqs: Vec<u64>,
     /// New records that can never be published, by rising number.
@@ -37,18 +46,19 @@ pub(super) enum Then {
     Other,
 }
 
-/// Gathers records, at most so many, and notes in `progress` that they are done with.
+/// Gathers records, at most so many, of a publisher that has come so far.
 pub(super) fn gather<S: Sink>(
     input: &Input,
     intake: &Intake<S>,
-    progress: &mut Progress,
+    mut progress: Progress,
     records_max: usize,
-) -> Gathered {
+) -> Held {
     let (sink_records_max, sink_bytes_max) = intake.batch_max();
     let records_max = records_max.min(BATCH_RECORDS_MAX).min(sink_records_max).max(1);
     let bytes_max = BATCH_BYTES_MAX.min(sink_bytes_max);
     let mut gathered = Gathered {
         updates: Vec::new(),
+        updates_bytes: 0,
         seqs: Vec::new(),
         faults: Vec::new(),
         bytes: 0,
@@ -73,9 +83,16 @@ pub(super) fn gather<S: Sink>(
             break;
         }
         gathered.bytes += bytes;
-        gathered.take(&record, intake, progress);
+        gathered.take(&record, intake, &mut progress);
     }
-    gathered
+    Held { gathered, progress }
+}
+
+impl Held {
+    /// What there must be room for.
+    pub(super) fn updates_and_bytes(&self) -> (usize, usize) {
+        (self.gathered.updates.len(), self.gathered.updates_bytes)
+    }
 }
 
 impl Gathered {
@@ -96,6 +113,7 @@ impl Gathered {
         progress.advance(record.seq);
         match intake.checked(update(record)) {
             Ok(update) => {
+                self.updates_bytes += update.bytes();
                 self.updates.push(update);
                 self.seqs.push(record.seq);
             }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 /// The first frame, `hello`, must have come within this time.
 pub(crate) const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// What an earlier connection of a publisher has sent must be settled within this time from the
+/// hello of the next one.
+pub(crate) const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 /// A connection without a byte for so long is closed. A publisher that has nothing to say repeats
 /// its hello.
 pub(crate) const IDLE_MAX: Duration = Duration::from_secs(15 * 60);

@@ -8,12 +8,15 @@
 
 mod connection;
 mod gather;
+mod greeting;
 mod input;
 mod limits;
 mod listener;
 mod progress;
 mod publishers;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod unsettled;
 
 use crate::cli::exit::Failure;

@@ -8,13 +8,17 @@ use super::limits::NAMES_PER_PUBLISHER;
 use super::progress::{PastEpoch, Progress, Start};
 use crate::lock::Lock;
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
 /// All publishers that the server remembers.
 #[derive(Debug)]
 pub(crate) struct Publishers {
     table: Lock<Table>,
+    /// Records were lost with their home: the server ends, and answers no hello any more.
+    has_lost: AtomicBool,
     connected_max: usize,
     names_max: usize,
 }
@@ -29,11 +33,18 @@ struct Table {
 
 /// One name.
 #[derive(Debug)]
-struct Publisher(Lock<State>);
+struct Publisher {
+    state: Lock<State>,
+    /// A connection has ended.
+    fewer: Notify,
+}
 
 #[derive(Debug)]
 struct State {
     progress: Progress,
+    /// Connections that have not ended: also those that speak for it no longer, as long as it is
+    /// not known what became of all that they have given.
+    sessions: usize,
     /// The connection that speaks for it, and how to tell that one to end.
     owner: Option<(u64, Arc<Notify>)>,
     /// The last connection that spoke for it.
@@ -60,6 +71,8 @@ pub(crate) struct Session {
 pub(crate) enum OpenError {
     /// It is in an epoch that is past.
     Past(PastEpoch),
+    /// Records were lost with their home.
+    Lost,
     /// So many are connected already.
     TooMany(usize),
 }
@@ -80,7 +93,8 @@ impl Publishers {
     /// names.
     pub(crate) fn new(connected_max: usize) -> Self {
         let names_max = connected_max.saturating_mul(NAMES_PER_PUBLISHER);
-        Self { table: Lock::default(), connected_max, names_max }
+        let (table, has_lost) = Default::default();
+        Self { table, has_lost, connected_max, names_max }
     }
 
     /// A connection speaks for the publisher `name` from now on.
@@ -89,25 +103,31 @@ impl Publishers {
     ///
     /// Why it may not.
     pub(crate) fn open(self: &Arc<Self>, name: &str, epoch: u64) -> Result<Session, OpenError> {
+        if self.has_lost.load(Ordering::SeqCst) {
+            return Err(OpenError::Lost);
+        }
         let mut table = self.table.lock();
         let known = table.by_name.get(name).cloned();
-        let is_connected = known.as_ref().is_some_and(|known| known.0.lock().owner.is_some());
+        let is_connected = known.as_ref().is_some_and(|known| known.state.lock().owner.is_some());
         if !is_connected && table.connected >= self.connected_max {
             return Err(OpenError::TooMany(self.connected_max));
         }
         let publisher = known.unwrap_or_else(|| {
             table.forget_one_of(self.names_max);
-            let state = State { progress: Progress::new(epoch), owner: None, last_owner: 0 };
-            let publisher = Arc::new(Publisher(Lock::new(state)));
+            let progress = Progress::new(epoch);
+            let state = State { progress, sessions: 0, owner: None, last_owner: 0 };
+            let (state, fewer) = (Lock::new(state), Notify::new());
+            let publisher = Arc::new(Publisher { state, fewer });
             table.by_name.insert(name.into(), Arc::clone(&publisher));
             publisher
         });
-        let mut state = publisher.0.lock();
+        let mut state = publisher.state.lock();
         let start = state.progress.hello(epoch).map_err(OpenError::Past)?;
         table.connections += 1;
         let (connection, superseded) = (table.connections, Arc::new(Notify::new()));
         let before = state.owner.replace((connection, Arc::clone(&superseded)));
         state.last_owner = connection;
+        state.sessions += 1;
         let last = state.progress.last();
         drop(state);
         match &before {
@@ -126,7 +146,7 @@ impl Table {
             return;
         }
         let away = self.by_name.iter().filter_map(|(name, publisher)| {
-            let state = publisher.0.lock();
+            let state = publisher.state.lock();
             state.owner.is_none().then(|| (state.last_owner, name.clone()))
         });
         // Fewer are connected than names are remembered, so one is away.
@@ -144,7 +164,7 @@ impl Session {
         &self,
         take: impl FnOnce(&mut Progress) -> Result<T, E>,
     ) -> Offer<T, E> {
-        let mut state = self.publisher.0.lock();
+        let mut state = self.publisher.state.lock();
         if !state.is_owned_by(self.connection) {
             return Offer::Superseded;
         }
@@ -156,6 +176,30 @@ impl Session {
             }
             Err(error) => Offer::Failed(error),
         }
+    }
+
+    /// Waits until all earlier connections of this publisher have ended: it is known then what
+    /// became of everything that they have given.
+    pub(crate) async fn alone(&self) {
+        loop {
+            let mut fewer = pin!(self.publisher.fewer.notified());
+            // From here on it is told of each that ends.
+            fewer.as_mut().enable();
+            if self.publisher.state.lock().sessions == 1 {
+                return;
+            }
+            fewer.await;
+        }
+    }
+
+    /// A home has ended before it took all that this connection has given.
+    pub(crate) fn lost(&self) {
+        self.publishers.has_lost.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether that has happened to any connection.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.publishers.has_lost.load(Ordering::SeqCst)
     }
 
     /// Waits until another connection has taken over.
@@ -173,11 +217,13 @@ impl State {
 impl Drop for Session {
     fn drop(&mut self) {
         let mut table = self.publishers.table.lock();
-        let mut state = self.publisher.0.lock();
+        let mut state = self.publisher.state.lock();
         if state.is_owned_by(self.connection) {
             state.owner = None;
             table.connected -= 1;
         }
+        state.sessions -= 1;
+        self.publisher.fewer.notify_waiters();
     }
 }
 
