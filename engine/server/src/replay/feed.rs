@@ -97,7 +97,9 @@ impl Feed<'_> {
         // Of this round: in the next one the recording's numbers begin again.
         let mut books: HashMap<usize, Keeper> = HashMap::new();
         loop {
-            let record = match merge.next() {
+            // What is due does not wait for the next line, which may be long in coming. Where the
+            // engine has ended, that is found again when something is published the next time.
+            let record = match merge.next(&mut || drop(self.publish(&mut batch))) {
                 Ok(Some(record)) => record,
                 Ok(None) => break,
                 Err(error) => {
@@ -172,7 +174,8 @@ impl Feed<'_> {
 
     /// Adds an update to a batch; what was in it goes off where both are too much.
     fn add(&self, update: Update, batch: &mut Batch) -> Result<(), Ended> {
-        let (updates_max, bytes_max) = self.publisher.batch_max();
+        // At full speed what is ready for a message is not ready for more than this.
+        let (updates_max, bytes_max) = self.publisher.paced_batch_max();
         let updates_max = BATCH_MESSAGES_MAX.min(updates_max).max(1);
         let bytes = update.bytes();
         if batch.bytes + bytes > BATCH_BYTES_MAX.min(bytes_max) {
@@ -192,8 +195,9 @@ impl Feed<'_> {
             }
             match self.publisher.update_all(&mut batch.updates) {
                 Ok(_) => {}
-                // A batch is smaller than what there is always room for.
-                Err(PublishError::Full) => self.publisher.wait_room(),
+                Err(PublishError::Full) => {
+                    self.publisher.wait_room_for(batch.updates.len(), batch.bytes);
+                }
                 Err(_) => return Err(Ended),
             }
         }

@@ -33,8 +33,7 @@ pub(crate) const SNAPSHOT_BYTES: usize = 1024 * 1024;
 /// the next ones.
 pub(crate) const BATCH_MESSAGES_MAX: usize = 64;
 
-/// Bytes of them at most, but for a longer one by itself. A small part of an outbox: at full speed
-/// a batch comes on top of what may be on its way to the slowest subscriber.
+/// Bytes of them at most, but for a longer one by itself; fewer where outboxes are small.
 pub(crate) const BATCH_BYTES_MAX: usize = 64 * 1024;
 
 const _: () = assert!(READ_AHEAD_BYTES < LINE_BYTES_MAX);

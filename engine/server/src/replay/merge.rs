@@ -51,19 +51,23 @@ impl Merge {
             merge.sources.push(Source::open(spec.clone(), on_bad)?);
         }
         for index in 0..merge.sources.len() {
-            merge.refill(index)?;
+            merge.refill(index, &mut || {})?;
         }
         Ok(merge)
     }
 
-    /// The next message; `None` at the end of all files.
+    /// The next message; `None` at the end of all files. `before_wait` is called before each read
+    /// that may have to wait, as for the next line of a pipe.
     ///
     /// # Errors
     ///
     /// What is wrong with a file or a line of it.
-    pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, SourceError> {
+    pub(crate) fn next(
+        &mut self,
+        before_wait: &mut dyn FnMut(),
+    ) -> Result<Option<Record<'_>>, SourceError> {
         if let Some(index) = self.taken.take() {
-            self.refill(index)?;
+            self.refill(index, before_wait)?;
         }
         let Some(Reverse((position_ns, index))) = self.heads.pop() else { return Ok(None) };
         self.taken = Some(index);
@@ -104,8 +108,9 @@ impl Merge {
             .fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1))
     }
 
-    fn refill(&mut self, index: usize) -> Result<(), SourceError> {
-        if let Some(position_ns) = self.sources[index].advance(&mut self.topics)? {
+    fn refill(&mut self, index: usize, before_wait: &mut dyn FnMut()) -> Result<(), SourceError> {
+        let source = &mut self.sources[index];
+        if let Some(position_ns) = source.advance(&mut self.topics, before_wait)? {
             self.heads.push(Reverse((position_ns, index)));
         }
         Ok(())
@@ -156,7 +161,7 @@ mod tests {
     fn merged(specs: &[Spec]) -> Result<Vec<(u64, u64)>, SourceError> {
         let mut merge = Merge::open(specs, OnBadLine::Stop, Topics::default())?;
         let mut all = Vec::new();
-        while let Some(record) = merge.next()? {
+        while let Some(record) = merge.next(&mut || {})? {
             all.push((record.position_ns, id(record.payload)));
         }
         Ok(all)
@@ -216,7 +221,7 @@ mod tests {
 
         let mut merge = Merge::open(&[spec], OnBadLine::Skip, Topics::default()).expect("opens");
         let mut ids = Vec::new();
-        while let Some(record) = merge.next().expect("bad lines are skipped") {
+        while let Some(record) = merge.next(&mut || {}).expect("bad lines are skipped") {
             ids.push(id(record.payload));
         }
         assert_eq!((ids.as_slice(), merge.skipped()), (&[1, 3][..], 2));
@@ -232,7 +237,7 @@ mod tests {
         let error = merged(std::slice::from_ref(&spec)).expect_err("too long");
         assert!(error.to_string().contains("long:1: the line is longer than"), "{error}");
         let mut merge = Merge::open(&[spec], OnBadLine::Skip, Topics::default()).expect("opens");
-        assert_eq!(merge.next().expect("good").map(|r| id(r.payload)), Some(3));
+        assert_eq!(merge.next(&mut || {}).expect("good").map(|r| id(r.payload)), Some(3));
     }
 
     #[test]
@@ -258,7 +263,7 @@ mod tests {
         let mut merge =
             Merge::open(&[plain, named], OnBadLine::Stop, Topics::default()).expect("opens");
         let mut topics = Vec::new();
-        while let Some(record) = merge.next().expect("good lines") {
+        while let Some(record) = merge.next(&mut || {}).expect("good lines") {
             topics.push(record.topic);
         }
         let names: Vec<_> = topics.iter().map(|&topic| merge.topics().name(topic)).collect();
@@ -273,7 +278,7 @@ mod tests {
         let good = folder.write("good", [&line(1, 1), &depth("a"), snapshot].concat().as_bytes());
         let mut merge = Merge::open(&[good], OnBadLine::Stop, Topics::default()).expect("opens");
         let mut topics = Vec::new();
-        while let Some(record) = merge.next().expect("good lines") {
+        while let Some(record) = merge.next(&mut || {}).expect("good lines") {
             topics.push(record.topic);
         }
         let names: Vec<_> = topics.iter().map(|&topic| merge.topics().name(topic)).collect();
@@ -351,7 +356,7 @@ mod tests {
         };
         let mut merge = Merge::open(&specs, OnBadLine::Stop, Topics::default()).expect("opens");
         let (mut lines, mut latest, mut bytes) = (0_u64, 0, 0_usize);
-        while let Some(record) = merge.next().expect("every recorded line is good") {
+        while let Some(record) = merge.next(&mut || {}).expect("every recorded line is good") {
             assert!(record.position_ns >= latest, "line {lines} goes back in time");
             (latest, lines, bytes) = (record.position_ns, lines + 1, bytes + record.payload.len());
             let topic = record.topic;

@@ -111,7 +111,7 @@ struct Head {
 /// A file that is read line by line.
 pub(crate) struct Source {
     spec: Spec,
-    reader: Box<dyn BufRead + Send>,
+    reader: Box<dyn Buffered>,
     on_bad: OnBadLine,
     line: Vec<u8>,
     line_number: u64,
@@ -158,13 +158,22 @@ impl Source {
     /// the end. The place never goes backwards: a line whose receive time is before its
     /// predecessor's takes the predecessor's, so that a file's own order is always kept.
     ///
+    /// `before_wait` is called before each read that may have to wait for whoever writes the file.
+    ///
     /// # Errors
     ///
     /// What is wrong with file or line.
-    pub(crate) fn advance(&mut self, topics: &mut Topics) -> Result<Option<u64>, SourceError> {
+    pub(crate) fn advance(
+        &mut self,
+        topics: &mut Topics,
+        before_wait: &mut dyn FnMut(),
+    ) -> Result<Option<u64>, SourceError> {
         self.head = None;
         loop {
             self.line_number += 1;
+            if !self.reader.ahead().contains(&b'\n') {
+                before_wait();
+            }
             let error = match self.read_line() {
                 Ok(Reading::End) => return Ok(None),
                 Ok(Reading::Line) => match self.understand(topics)? {
@@ -300,6 +309,17 @@ enum Reading {
     End,
 }
 
+/// A reader that says what it has read ahead.
+trait Buffered: BufRead + Send {
+    fn ahead(&self) -> &[u8];
+}
+
+impl<R: Read + Send> Buffered for BufReader<R> {
+    fn ahead(&self) -> &[u8] {
+        self.buffer()
+    }
+}
+
 /// Counts what is read, for the progress bar.
 struct Counted {
     inner: File,
@@ -314,7 +334,7 @@ impl Read for Counted {
     }
 }
 
-fn unpacked(file: Counted) -> io::Result<Box<dyn BufRead + Send>> {
+fn unpacked(file: Counted) -> io::Result<Box<dyn Buffered>> {
     const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
     let mut packed = BufReader::with_capacity(READ_AHEAD_BYTES, file);
     // `fill_buf` may give one byte (a pipe): what is that short is not gzip either way.
