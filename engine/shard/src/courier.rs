@@ -82,5 +82,10 @@ fn perform<H: Handler>(shard: &Shard<H>, job: &Job) -> u64 {
         }
         #[cfg(feature = "fault-injection")]
         Job::Panic => panic!("injected into the loop of shard {}", shard.id.0),
+        #[cfg(feature = "fault-injection")]
+        Job::NoBuffers(writes) => {
+            crate::socket::NO_BUFFERS.set(*writes);
+            1
+        }
     }
 }

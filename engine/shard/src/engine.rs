@@ -205,6 +205,12 @@ impl Engine {
         self.mesh.post(shard, Job::Panic);
     }
 
+    /// Lets the next so many writes of a shard find no memory for a packet (ENOBUFS).
+    #[cfg(feature = "fault-injection")]
+    pub fn inject_no_buffers(&self, shard: ShardId, writes: u32) {
+        self.mesh.post(shard, Job::NoBuffers(writes));
+    }
+
     fn begin_shutdown(&self, deadline: Duration) {
         self.mesh.leave(self.clock.now().after(deadline));
     }

@@ -243,6 +243,9 @@ impl<H: Handler> Shard<H> {
         self.mesh.speak(spoken, None);
         let Some(mut slot) = slot else { return };
         assert_eq!(slot.conn, conn, "a turn released a slot that is not its own");
+        if let Some(handshake) = slot.handshake.take() {
+            handshake.discard(self, slot.peer);
+        }
         let closed = slot.session.take_closed();
         if let Some(data) = slot.data {
             self.stats.connections.subtract(1);

@@ -38,6 +38,13 @@ impl Written {
     }
 }
 
+#[cfg(feature = "fault-injection")]
+thread_local! {
+    /// The next so many writes of this thread find no memory for a packet, of which the kernel
+    /// cannot be made to run out for one process alone.
+    pub(crate) static NO_BUFFERS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
 /// Borrows a descriptor that a connection's slot owns.
 pub(crate) fn borrow(fd: &RawFd) -> BorrowedFd<'_> {
     // SAFETY: slots own the descriptor of their connection, and a turn that ends the connection
@@ -48,6 +55,11 @@ pub(crate) fn borrow(fd: &RawFd) -> BorrowedFd<'_> {
 
 /// One `send` or `sendmsg` that neither blocks nor raises SIGPIPE.
 pub(crate) fn write(fd: RawFd, slices: &[IoSlice<'_>]) -> Written {
+    #[cfg(feature = "fault-injection")]
+    if NO_BUFFERS.get() > 0 {
+        NO_BUFFERS.set(NO_BUFFERS.get() - 1);
+        return Written::from_result(-rustix::io::Errno::NOBUFS.raw_os_error());
+    }
     let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
     let fd = borrow(&fd);
     let result = match slices {

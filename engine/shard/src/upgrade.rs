@@ -60,14 +60,16 @@ pub(crate) fn shake<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<Shaken> 
     let mut handshake = begun.map_or_else(Handshake::default, |begun| *begun);
     if abort {
         handshake.give_up(shard, conn);
+        handshake.discard(shard, peer);
         return Poll::Ready(Shaken::Lost);
     }
     let shaken = handshake.go_on(shard, conn, peer);
-    if shaken.is_pending()
-        && handshake.has_begun()
-        && let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn)
-    {
-        slot.handshake = Some(Box::new(handshake));
+    if shaken.is_pending() && handshake.has_begun() {
+        if let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn) {
+            slot.handshake = Some(Box::new(handshake));
+        }
+    } else {
+        handshake.discard(shard, peer);
     }
     shaken
 }
@@ -75,6 +77,14 @@ pub(crate) fn shake<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<Shaken> 
 impl<D: 'static> Handshake<D> {
     fn has_begun(&self) -> bool {
         !self.head.is_empty() || self.answer.is_some()
+    }
+
+    /// Drops it, and with it what the handler gave for a connection that never opened: the
+    /// embedder's code, which may panic.
+    pub(crate) fn discard<H: Handler<Data = D>>(self, shard: &Shard<H>, peer: SocketAddr) {
+        if let Some(Answer::Switch(_, data)) = self.answer {
+            discard(shard, peer, data);
+        }
     }
 
     fn go_on<H: Handler<Data = D>>(
@@ -164,8 +174,16 @@ impl<D: 'static> Handshake<D> {
             None => &[],
         };
         while self.sent_bytes < bytes.len() {
-            let written = slot_mut(&mut shard.slots.borrow_mut(), conn)
-                .map_or(Written::Failed(0), |slot| slot.stream.write(&bytes[self.sent_bytes..]));
+            let written = match slot_mut(&mut shard.slots.borrow_mut(), conn) {
+                Some(slot) => {
+                    let written = slot.stream.write(&bytes[self.sent_bytes..]);
+                    // The watch tells of room in the socket. Room for packets comes back without a
+                    // word from this socket: the sweep looks again at those that are blocked.
+                    slot.blocked = written == Written::WouldBlock;
+                    written
+                }
+                None => Written::Failed(0),
+            };
             match written {
                 Written::Bytes(sent) => self.sent_bytes += sent,
                 Written::Failed(_) => return Poll::Ready(false),
@@ -205,19 +223,25 @@ fn try_answer<H: Handler>(
     }
     let upgrade = Upgrade::parse(request)?;
     Ok(match shard.call(conn, peer, |handler, _| handler.on_upgrade(&upgrade)) {
-        Ok(Ok(accept)) => switch(&upgrade, accept),
+        Ok(Ok(accept)) => switch(shard, peer, &upgrade, accept),
         Ok(Err(reject)) => Answer::Refuse(plain(reject.status, &reject.reason)),
         Err(Panicked) => Answer::Refuse(plain(500, "internal error")),
     })
 }
 
-fn switch<D>(upgrade: &Upgrade<'_>, accept: Accept<D>) -> Answer<D> {
+fn switch<H: Handler>(
+    shard: &Shard<H>,
+    peer: SocketAddr,
+    upgrade: &Upgrade<'_>,
+    accept: Accept<H::Data>,
+) -> Answer<H::Data> {
     let headers: Vec<(&str, &str)> =
         accept.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     match accept_response(upgrade, accept.subprotocol.as_deref(), &headers) {
         Ok(response) => Answer::Switch(response, accept.data),
         Err(error) => {
             tracing::error!(%error, "the handler accepted with what a response cannot carry");
+            discard(shard, peer, accept.data);
             Answer::Refuse(plain(500, "internal error"))
         }
     }
@@ -226,7 +250,7 @@ fn switch<D>(upgrade: &Upgrade<'_>, accept: Accept<D>) -> Answer<D> {
 /// The socket is a WebSocket now.
 fn open<H: Handler>(shard: &Shard<H>, conn: ConnId, peer: SocketAddr, data: H::Data) {
     let mut slots = shard.slots.borrow_mut();
-    let Some(slot) = slot_mut(&mut slots, conn) else { return };
+    let Some(slot) = slot_mut(&mut slots, conn) else { return discard(shard, peer, data) };
     let now = shard.clock.now();
     slot.session.open(now);
     shard.stats.connections.add(1);
@@ -238,6 +262,11 @@ fn open<H: Handler>(shard: &Shard<H>, conn: ConnId, peer: SocketAddr, data: H::D
     }
     drop(slots);
     shard.settle();
+}
+
+/// Drops what the handler gave for a connection: code of the embedder's.
+fn discard<H: Handler>(shard: &Shard<H>, peer: SocketAddr, data: H::Data) {
+    let _ = shard.guard(peer, || drop(data));
 }
 
 /// The answer is out: our side is shut, and the peer's end is awaited, for a second. Closing with

@@ -51,6 +51,9 @@ pub(crate) enum Job {
     /// Panic, to show what a panic in the loop does.
     #[cfg(feature = "fault-injection")]
     Panic,
+    /// Let the next so many writes find no memory for a packet.
+    #[cfg(feature = "fault-injection")]
+    NoBuffers(u32),
 }
 
 /// What is done to one connection.
