@@ -71,8 +71,8 @@ pub struct ShardPanic {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// More is pending than [`MeshConfig`](crate::config::MeshConfig) allows: await `room` or
-    /// `ready`, or drop it.
+    /// More is pending than [`MeshConfig`](crate::config::MeshConfig) allows: await `room`,
+    /// `room_for` what is large, or `ready`, or drop it.
     #[error("too many publications are pending")]
     Full,
     /// The frame alone is larger than all that may be pending
