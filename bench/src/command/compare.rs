@@ -96,7 +96,7 @@ pub fn run(options: &Options) -> Result<()> {
     ensure!(options.rounds > 0, "--rounds must be at least 1");
     ensure!(!options.servers.is_empty() && !options.rows.is_empty(), "nothing to measure");
     let server = options.place.options();
-    let machine = Machine::describe(versions(&options.servers, &server)?);
+    let machine = Machine::describe(versions(&options.servers, &server)?, &server.corecast()?);
     server.prepare_client()?;
     let measured = measure(options, &server, machine);
     let any = measured.rows.iter().flat_map(|section| &section.turns);

@@ -110,7 +110,7 @@ pub fn run(options: &Options) -> Result<()> {
     let seconds = |goal: &(&str, &str, &str, f64, f64)| if options.quick { goal.4 } else { goal.3 };
     let expected = GOALS.iter().filter(|goal| chosen.contains(goal.0)).map(seconds).sum();
     let server = options.place.options();
-    let machine = Machine::describe(versions(&Server::ALL, &server)?);
+    let machine = Machine::describe(versions(&Server::ALL, &server)?, &server.corecast()?);
     server.prepare_client()?;
     let mut run = Run {
         options,

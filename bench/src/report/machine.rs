@@ -1,9 +1,10 @@
 //! What the figures were measured on: they belong to it.
 
+mod program;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Resource, getrlimit};
@@ -15,7 +16,8 @@ use serde::Serialize;
 pub struct Machine {
     /// When, in UTC: `2026-11-20 23:30`.
     pub date: String,
-    /// The commit that was measured, with `, changed` when the folder differs from it.
+    /// The commit that the measured corecast was built of, with `, changed` when its sources differ
+    /// from it; or why that is not known.
     pub commit: String,
     /// The CPU's name.
     pub cpu: String,
@@ -28,9 +30,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Asks the kernel; `versions` comes from who has started the servers.
+    /// Asks the kernel; `versions` comes from who has started the servers, `corecast` is the program
+    /// that was measured.
     #[must_use]
-    pub fn describe(versions: Vec<(String, String)>) -> Self {
+    pub fn describe(versions: Vec<(String, String)>, corecast: &Path) -> Self {
         let mut facts = Vec::new();
         let mut note = |name: &str, value: Option<String>| {
             facts.extend(value.filter(|value| !value.is_empty()).map(|value| (name.into(), value)));
@@ -53,7 +56,7 @@ impl Machine {
         note("mitigations", Some(mitigations()));
         Self {
             date: date(SystemTime::now()),
-            commit: commit().unwrap_or_else(|| "unknown".to_owned()),
+            commit: program::commit(corecast),
             cpu: cpu_field(&info, "model name").unwrap_or_else(|| "unknown".to_owned()),
             cpus: std::thread::available_parallelism().map_or(0, usize::from),
             facts,
@@ -136,17 +139,6 @@ fn read(path: &str) -> Option<String> {
     Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
-fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).output().ok()?;
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        output.status.success().then_some(text)
-    };
-    let commit = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    Some(if changed.is_empty() { commit } else { format!("{commit}, changed") })
-}
-
 /// What the kernels of copying, masking and validating are chosen by.
 const FLAGS: [&str; 10] = [
     "sse4_2",
@@ -205,7 +197,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_cpu_a_kernel_and_memory() {
-        let machine = Machine::describe(vec![("bun".into(), "1.2.3".into())]);
+        let machine = Machine::describe(vec![("bun".into(), "1.2.3".into())], Path::new("/"));
         let page = machine.markdown();
         assert!(machine.cpus > 0, "{machine:?}");
         for said in ["| kernel | ", "| memory | ", "| net.core.somaxconn | ", "| bun | 1.2.3 |"] {

@@ -11,7 +11,7 @@ use std::str::FromStr;
 
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 
-use crate::process::{Launch, corecast_program};
+use crate::process::Launch;
 pub use options::{ServerOptions, raise_nofile};
 pub use site::Site;
 pub(crate) use site::stop;
@@ -98,7 +98,9 @@ impl Server {
             }
             _ => {
                 ensure!(arguments.is_empty(), "{self} takes no arguments, not even {arguments:?}");
-                launch.args(["--listen", "127.0.0.1:0"]).cpus([options.server_cpu])
+                let launch = launch.args(["--listen", "127.0.0.1:0"]).cpus([options.server_cpu]);
+                // As Bun and Node programs are run where it counts.
+                launch.env("NODE_ENV", "production")
             }
         };
         let process = launch.start().wrap_err_with(|| format!("{self} does not start"))?;
@@ -117,8 +119,7 @@ impl Server {
         let rust_peer = |name| find::rust_peer(name).map(Program::alone);
         let program = match self {
             Self::Corecast { .. } => {
-                let program = options.program.clone();
-                return program.map_or_else(corecast_program, Ok).map(Program::alone);
+                return options.corecast().map(Program::alone);
             }
             Self::Bun => {
                 find::bun().map(|(bun, script)| Program { path: bun, script: Some(script) })

@@ -37,12 +37,17 @@ impl Default for ServerOptions {
 }
 
 impl ServerOptions {
+    /// The program to measure.
+    ///
+    /// # Errors
+    /// As [`corecast_program`], when none was given.
+    pub fn corecast(&self) -> Result<PathBuf> {
+        self.program.clone().map_or_else(corecast_program, Ok)
+    }
+
     /// Starts `corecast serve` with one shard on the server's CPU.
     pub(crate) fn start(&self, arguments: &[&str]) -> Result<Process> {
-        let program = match &self.program {
-            Some(program) => program.clone(),
-            None => corecast_program()?,
-        };
+        let program = self.corecast()?;
         let cpu = self.server_cpu.to_string();
         Launch::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--shards", "1", "--cpus", &cpu])

@@ -150,12 +150,14 @@ impl Display for Search {
     }
 }
 
-/// How much more a server may take that has kept up: both sides' CPU is to be used up, and a bit
-/// more, since many messages at once cost less each.
+/// How much more a server may take that has kept up: both sides' CPU is to be used up, and more
+/// where latency is far from its bound, since many messages at once cost less each.
 fn growth(outcome: &Outcome) -> f64 {
     let server = outcome.cost.map_or(0.0, |cost| cost.cpu_share);
-    let busy = server.max(outcome.client.cpu_share);
-    (1.1 / busy.max(f64::MIN_POSITIVE)).clamp(GROWTH_MIN, GROWTH_MAX)
+    let busy = server.max(outcome.client.cpu_share).max(f64::MIN_POSITIVE);
+    let is_far = outcome.latency.ns_p99 < LATENCY_NS_P99_MAX / 2;
+    let least = if is_far { GROWTH_FAR_MIN } else { GROWTH_MIN };
+    (1.0 / busy).clamp(least, GROWTH_MAX)
 }
 
 /// A server without CPU has reached its limit: no stall of the machine was in the way.
@@ -167,6 +169,7 @@ fn is_busy(outcome: &Outcome) -> bool {
 pub const EXACT_TO: f64 = 1.08;
 /// A rate that held is raised by at least, and at most.
 const GROWTH_MIN: f64 = 1.25;
+const GROWTH_FAR_MIN: f64 = 2.0;
 const GROWTH_MAX: f64 = 8.0;
 const CPU_SHARE_BUSY: f64 = 0.97;
 const RATE_MAX: f64 = 1e6;

@@ -63,7 +63,7 @@ impl Run<'_> {
         self.expect(seconds + 2.5);
         let mut at =
             |one: &Server, rate: f64| round(*one, &server, Row { rate, ..T2 }, seconds, 0.5);
-        self.rates = search(&servers, 150.0, within, &mut self.progress, &mut at);
+        self.rates = search(&servers, 300.0, within, &mut self.progress, &mut at);
         self.judge("T4", highest(&self.rates));
     }
 
@@ -126,8 +126,8 @@ fn highest(found: &[Saturation]) -> Result<Judged> {
             one.server
         )
     }));
-    let inexact = found.iter().filter(|one| one.resolution().is_none_or(|to| to > EXACT_TO - 1.0));
-    remarks.extend(inexact.map(|one| {
+    let is_inexact = |one: &Saturation| one.resolution().is_none_or(|to| to > EXACT_TO - 1.0);
+    remarks.extend(found.iter().filter(|one| is_inexact(one)).map(|one| {
         let to = one.resolution().map_or_else(
             || "no rate that failed is known".to_owned(),
             |to| format!("its rate is known to {:.0} % only", to * 100.0),
@@ -138,9 +138,10 @@ fn highest(found: &[Saturation]) -> Result<Judged> {
         .push("rates are exact to 8 %; at each, all deliveries came, once and in order".to_owned());
     let ratio = ours.rate / best.rate;
     let is_enough = ratio >= 1.2;
-    // A peer that may hold more, or one of ours that may, leaves it open.
+    // Who may hold more leaves it open, where more would change the verdict.
+    let may_hold_more = |one: &Saturation| one.client_bound || is_inexact(one);
     let is_open =
-        if is_enough { peers.into_iter().any(|one| one.client_bound) } else { ours.client_bound };
+        if is_enough { peers.into_iter().any(may_hold_more) } else { may_hold_more(ours) };
     let (ours, best_rate) = (ours.rate, best.rate);
     Ok(Judged {
         measured: format!("{ours:.0}/s, {} {best_rate:.0}/s: {ratio:.2} ×", best.server),
