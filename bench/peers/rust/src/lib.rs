@@ -7,3 +7,7 @@ pub mod arguments;
 pub mod handshake;
 pub mod hub;
 pub mod serve;
+
+/// What corecast allocates with, too: an allocator is no part of what is compared.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,4 +1,4 @@
-//! The limit that the kernel sets: one io_uring ring, a handshake, frames found and passed on.
+//! The floor of a protocol's work: one io_uring ring, a handshake, frames found and passed on.
 //!
 //! Each message is encoded once and sent to all sockets of its path, hundreds of them in one
 //! `io_uring_enter`. Nothing is checked beyond what is needed to find a frame: no UTF-8, no order

@@ -37,6 +37,11 @@ const COMPLETIONS: u32 = 64 << 10;
 const ACCEPT_BACKLOG: i32 = 4096;
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
+/// The kernel's bound of a table of registered files.
+const FILES_MAX: u64 = 1 << 20;
+/// In the table of registered files: none.
+const UNREGISTERED: RawFd = -1;
+
 const ACCEPT: u64 = 0;
 const RECEIVE: u64 = 1;
 const SEND: u64 = 2;
@@ -65,6 +70,7 @@ impl Ring {
             .setup_cqsize(COMPLETIONS)
             .build(SUBMISSIONS)?;
         let buffers = Buffers::register(&uring)?;
+        uring.submitter().register_files_sparse(files_max()?)?;
         let (sockets, dirty) = (Vec::new(), Vec::new());
         let (unarmed, completions) = (Vec::new(), Vec::new());
         let ring = Self { uring, buffers, listener, sockets, dirty, unarmed, completions };
@@ -92,7 +98,7 @@ impl Ring {
             match kind {
                 ACCEPT => self.on_accepted(&completion, events)?,
                 RECEIVE => self.on_received(id, &completion, events)?,
-                _ => self.on_sent(id, completion.result()),
+                _ => self.on_sent(id, completion.result())?,
             }
         }
         self.completions = completions;
@@ -127,7 +133,7 @@ impl Ring {
     }
 
     fn receive(&mut self, id: Id) -> io::Result<()> {
-        let entry = opcode::RecvMulti::new(types::Fd(id), buffers::GROUP).build();
+        let entry = opcode::RecvMulti::new(types::Fixed(id as u32), buffers::GROUP).build();
         self.push(&entry.user_data(RECEIVE << 32 | id as u64))
     }
 
@@ -174,6 +180,7 @@ impl Ring {
             if self.sockets.len() <= place {
                 self.sockets.resize_with(place + 1, || None);
             }
+            self.uring.submitter().register_files_update(fd as u32, &[fd])?;
             self.sockets[place] = Some(Box::new(Socket::new(stream)));
             self.receive(fd)?;
             events.push(Event::Opened(fd));
@@ -204,33 +211,45 @@ impl Ring {
                 if let Some(socket) = socket(&mut self.sockets, id) {
                     socket.end();
                 }
-                self.reap(id);
-                return Ok(());
+                return self.reap(id);
             }
         }
         if cqueue::more(completion.flags()) { Ok(()) } else { self.receive(id) }
     }
 
-    fn on_sent(&mut self, id: Id, result: i32) {
+    fn on_sent(&mut self, id: Id, result: i32) -> io::Result<()> {
         if let Some(socket) = socket(&mut self.sockets, id)
             && socket.land(result)
         {
             self.dirty.push(id);
         }
-        self.reap(id);
+        self.reap(id)
     }
 
     /// Lets go of a socket that has ended, once the kernel has.
-    fn reap(&mut self, id: Id) {
+    fn reap(&mut self, id: Id) -> io::Result<()> {
         let slot = &mut self.sockets[id as usize];
         if slot.as_ref().is_some_and(|socket| socket.is_over()) {
+            self.uring.submitter().register_files_update(id as u32, &[UNREGISTERED])?;
             *slot = None;
         }
+        Ok(())
     }
 }
 
 fn socket(sockets: &mut [Option<Box<Socket>>], id: Id) -> Option<&mut Socket> {
     sockets.get_mut(usize::try_from(id).ok()?)?.as_deref_mut()
+}
+
+/// Descriptors are registered at their own number, so the table has room for each that this process
+/// may have: the kernel then need not look them up, and count their users, for each send.
+fn files_max() -> io::Result<u32> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the limit is written to `limit`, which outlives the call.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(limit.rlim_cur.min(FILES_MAX) as u32)
 }
 
 /// A listener whose connections send without delay: they have it from the listener.

@@ -75,7 +75,7 @@ impl Socket {
             return None;
         }
         self.flying = true;
-        let fd = types::Fd(self.stream.as_raw_fd());
+        let fd = types::Fixed(self.stream.as_raw_fd() as u32);
         if self.queue.len() > 1 {
             let header = self.describe();
             return Some(opcode::SendMsg::new(fd, header).flags(FLAGS as u32).build());
