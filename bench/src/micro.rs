@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use eyre::{Result, WrapErr, bail};
+use eyre::{Result, WrapErr, bail, eyre};
 use serde::{Deserialize, Serialize};
 
 /// Who does the work that is ours to be ahead in.
@@ -134,6 +135,25 @@ pub fn goals(directory: &Path) -> Result<Vec<Row>> {
         bail!("no measurement of the codec in {}: {HOW}", directory.display());
     }
     Ok(rows)
+}
+
+/// When the oldest of the rows that [`goals`] gives was measured.
+///
+/// # Errors
+/// As [`read`].
+pub fn oldest(directory: &Path) -> Result<SystemTime> {
+    let mut files = Vec::new();
+    find(directory, DEPTH_MAX, &mut files)
+        .wrap_err_with(|| format!("cannot read {}: {HOW}", directory.display()))?;
+    let mut times = Vec::new();
+    for new in files {
+        let Some(measured) = Measured::read(&new)? else { continue };
+        if GOALS.iter().any(|(work, _)| *work == measured.group_id) {
+            times.push(fs::metadata(new.join("estimates.json"))?.modified()?);
+        }
+    }
+    let oldest = times.into_iter().min();
+    oldest.ok_or_else(|| eyre!("no measurement of the codec in {}: {HOW}", directory.display()))
 }
 
 /// The work that has a goal, and the peers that have an interface for that work alone.
@@ -285,6 +305,8 @@ mod tests {
         let estimates = r#"{"median":{"point_estimate":2.0,"standard_error":0.1}}"#;
         fs::write(new.join("estimates.json"), estimates).expect("a file");
         let rows = goals(&directory).expect("one row");
+        let age = oldest(&directory).expect("one row").elapsed().unwrap_or_default();
+        assert!(age < std::time::Duration::from_secs(600), "{age:?}");
         fs::remove_dir_all(&directory).expect("nobody else uses it");
         assert_eq!(rows[0].unit, Unit::Bytes(16));
         assert_eq!(rows[0].times_ns[CORECAST], 2.0);

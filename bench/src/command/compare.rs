@@ -135,10 +135,7 @@ pub fn round(
         seed: 1,
         busy: false,
     };
-    let site = server.start(options)?;
-    let outcome = load::run(&site, &shape)?;
-    site.stop()?;
-    Ok(outcome)
+    server.measure(options, |site| load::run(site, &shape))
 }
 
 /// The servers' names and versions, for the machine's description.
@@ -288,7 +285,7 @@ fn files(report: &Report) -> Result<Vec<File>> {
 fn plots(report: &Report) -> Result<Vec<File>> {
     let mut plots = figures::ratios(&report.rows)?;
     for section in &report.rows {
-        plots.push(figures::latency(section)?);
+        plots.push(figures::latency(&section.name, section)?);
     }
     let cost = ("CPU per delivery, µs", Figure::CpuPerDelivery);
     let tail = ("latency p99, µs", Figure::P99);

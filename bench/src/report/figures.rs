@@ -8,11 +8,12 @@ use super::summary::{Figure, Section, Turn};
 use crate::command::compare::saturation::Saturation;
 use crate::measure::median;
 
-/// Latency by percentile: one line for each server, medians over the rounds at each percentile.
+/// Latency by percentile: one line for each server, medians over the rounds at each percentile. The
+/// file is named by `name`, which no other section of the report may have.
 ///
 /// # Errors
 /// When it cannot be drawn.
-pub fn latency(section: &Section) -> Result<File> {
+pub fn latency(name: &str, section: &Section) -> Result<File> {
     let series = section.servers.iter().map(|server| Series {
         name: server.clone(),
         points: curve(section, server),
@@ -24,7 +25,7 @@ pub fn latency(section: &Section) -> Result<File> {
         y: axis("latency from the intended send time, µs", Kind::Log),
         series: series.collect(),
     };
-    Ok((format!("latency-{}.svg", file_name(&section.name)), lines.svg()?))
+    Ok((format!("latency-{}.svg", file_name(name)), lines.svg()?))
 }
 
 /// A figure of several sections over what differs between them.
@@ -164,7 +165,7 @@ mod tests {
         let section = section(&[("corecast", &[Some(1.0), Some(1.0)]), ("bun", &[None])]);
         assert_eq!(curve(&section, "corecast"), [(1.0, 0.5), (2.0, 1.0), (100.0, 9.0)]);
         assert!(curve(&section, "bun").is_empty());
-        let (name, svg) = latency(&section).unwrap();
+        let (name, svg) = latency(&section.name, &section).unwrap();
         assert_eq!(name, "latency-1000x128-50.svg");
         assert!(svg.contains("corecast") && !svg.contains("\nbun\n"), "{svg}");
     }

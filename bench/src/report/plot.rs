@@ -64,11 +64,7 @@ impl Lines {
     /// # Errors
     /// When nothing can be drawn, which a defect in here would be.
     pub fn svg(&self) -> Result<String> {
-        let mut text = String::new();
-        let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        self.draw(&root).map_err(|error| eyre!("cannot draw {:?}: {error}", self.title))?;
-        drop(root);
-        Ok(text)
+        drawn(&self.title, |root| self.draw(root))
     }
 
     fn draw(&self, root: &Area<'_>) -> Drawn {
@@ -121,11 +117,7 @@ impl Bars {
     /// # Errors
     /// When nothing can be drawn, which a defect in here would be.
     pub fn svg(&self) -> Result<String> {
-        let mut text = String::new();
-        let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        self.draw(&root).map_err(|error| eyre!("cannot draw {:?}: {error}", self.title))?;
-        drop(root);
-        Ok(text)
+        drawn(&self.title, |root| self.draw(root))
     }
 
     fn draw(&self, root: &Area<'_>) -> Drawn {
@@ -177,6 +169,15 @@ impl Bars {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// What `draw` draws, as text.
+fn drawn(title: &str, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Result<String> {
+    let mut text = String::new();
+    let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
+    draw(&root).map_err(|error| eyre!("cannot draw {title:?}: {error}"))?;
+    drop(root);
+    Ok(text)
+}
 
 /// White, with the title above; the room for the plot and that for the legend beside it.
 fn frame<'a>(

@@ -76,7 +76,8 @@ impl Figure {
             Self::P99 => latency(outcome.latency.ns_p99),
             Self::P999 => latency(outcome.latency.ns_p999),
             Self::Max => latency(outcome.latency.ns_max),
-            Self::DeliveriesPerSecond => Some(outcome.delivered as f64 / outcome.seconds),
+            Self::DeliveriesPerSecond => (outcome.delivered > 0 || outcome.expected > 0)
+                .then(|| outcome.delivered as f64 / outcome.seconds),
             Self::Rss => cost.map(|cost| cost.rss_bytes as f64),
             Self::Switches => cost.map(|cost| {
                 (cost.switches_voluntary + cost.switches_forced) as f64 / outcome.seconds

@@ -3,6 +3,7 @@
 mod find;
 mod options;
 mod site;
+pub mod softirq;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,10 +12,12 @@ use std::str::FromStr;
 
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 
+use crate::outcome::Outcome;
 use crate::process::Launch;
 pub use options::{ServerOptions, raise_nofile};
 pub use site::Site;
 pub(crate) use site::stop;
+use softirq::Softirq;
 
 /// How corecast's frames reach the sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +49,7 @@ pub enum Server {
     Fastwebsockets,
     /// `tokio-websockets`.
     TokioWebsockets,
-    /// `floor`: one raw io_uring ring without a protocol's checks, the limit that the kernel sets.
+    /// `floor`: one raw io_uring ring without a protocol's work.
     Floor,
 }
 
@@ -80,6 +83,25 @@ impl Server {
     /// When it is not installed (the message says how to do that) or does not start.
     pub fn start(&self, options: &ServerOptions) -> Result<Site> {
         self.start_with(options, &[])
+    }
+
+    /// Starts it, runs a round on it, and stops it; a round then knows what the kernel's own thread
+    /// did on the server's CPUs ([`softirq::SHARE`]).
+    ///
+    /// # Errors
+    /// When it does not start or does not end in order, and those of `run`.
+    pub fn measure(
+        &self,
+        options: &ServerOptions,
+        run: impl FnOnce(&Site) -> Result<Outcome>,
+    ) -> Result<Outcome> {
+        let shards = if let Self::Corecast { shards, .. } = self { *shards } else { 1 };
+        let site = self.start(options)?;
+        let softirq = Softirq::start(&cpus(options.server_cpu, shards)?, site.usage()?);
+        let mut outcome = run(&site)?;
+        softirq.note(site.usage()?, &mut outcome);
+        site.stop()?;
+        Ok(outcome)
     }
 
     /// Starts it with further arguments, which only corecast takes.

@@ -1,9 +1,14 @@
 //! T8: what criterion has measured.
 
-use eyre::Result;
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+
+use eyre::{Result, ensure};
 
 use super::{Judged, Run};
 use crate::micro::{self, Row};
+use crate::report::machine::date;
 
 impl Run<'_> {
     /// T8: reads what `cargo bench` has left.
@@ -11,9 +16,35 @@ impl Run<'_> {
         if self.wants("T8") {
             let directory = self.options.criterion.clone();
             let directory = directory.unwrap_or_else(micro::default_directory);
-            self.judge("T8", micro::goals(&directory).and_then(|rows| judge(&rows)));
+            let judged = self.fresh(&directory).and_then(|age| {
+                let mut judged = judge(&micro::goals(&directory)?)?;
+                judged.remarks.push(age);
+                Ok(judged)
+            });
+            self.judge("T8", judged);
         }
     }
+
+    /// How old criterion's files are; an error when the program is newer: they are of another one.
+    fn fresh(&self, directory: &Path) -> Result<String> {
+        let measured = micro::oldest(directory)?;
+        let program = self.server.corecast()?;
+        let built = fs::metadata(&program)?.modified()?;
+        check_age(measured, built)?;
+        let minutes = measured.elapsed().unwrap_or_default().as_secs() / 60;
+        Ok(format!("measured {minutes} min ago, after this corecast was built"))
+    }
+}
+
+fn check_age(measured: SystemTime, built: SystemTime) -> Result<()> {
+    ensure!(
+        measured >= built,
+        "what criterion has left is of {}, the program of {}: run \
+         `cargo bench -p corecast-bench --bench wire` again",
+        date(measured),
+        date(built)
+    );
+    Ok(())
 }
 
 fn judge(rows: &[Row]) -> Result<Judged> {
@@ -48,8 +79,18 @@ fn judge(rows: &[Row]) -> Result<Judged> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use std::time::Duration;
+
     use super::*;
     use crate::micro::Unit;
+
+    #[test]
+    fn figures_of_an_older_program_are_refused() {
+        let built = SystemTime::now();
+        assert!(check_age(built, built).is_ok());
+        let error = check_age(built - Duration::from_secs(60), built).unwrap_err().to_string();
+        assert!(error.contains("cargo bench"), "{error}");
+    }
 
     fn row(size: &str, ours: f64, memcpy: f64, peer: f64, reached: Option<bool>) -> Row {
         let times = [("corecast", ours), ("memcpy", memcpy), ("fastwebsockets", peer)];
