@@ -36,7 +36,7 @@ enum Command {
     Replay(replay::Options),
     /// W2: many symbols by Zipf's law, fifty of them for each client
     Symbols(symbols::Options),
-    /// What stalled readers cost the healthy ones
+    /// What stalled readers cost the healthy ones, with a steady load (W4 is `replay --stalled`)
     Stalled(stalled::Options),
     /// All clients drop and return: when has each got a message again
     Storm(storm::Options),

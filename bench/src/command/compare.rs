@@ -28,6 +28,7 @@ use saturation::{LATENCY_NS_P99_MAX, Saturation, search};
 
 /// `corecast-bench compare`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = super::WORDS)]
 pub struct Options {
     #[command(flatten)]
     place: Place,
@@ -75,7 +76,7 @@ enum Swept {
     Subscribers,
     /// Payloads of 64 bytes to 16 KiB, with as many messages a second
     Bytes,
-    /// Rising until p99 is above 20 ms or a message is missing: the highest rate of each server
+    /// The highest rate that each server holds, exact to 8 %
     Rate,
 }
 

@@ -26,6 +26,7 @@ use crate::servers::{Server, ServerOptions};
 
 /// `corecast-bench goals`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = super::WORDS)]
 pub struct Options {
     #[command(flatten)]
     place: Place,
@@ -40,7 +41,7 @@ pub struct Options {
     /// measured with a steady load, and T10 not at all
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Criterion's files for T8; see `micro --help`
+    /// Criterion's files for T8, no older than the program; see `micro --help`
     #[arg(long, value_name = "DIR")]
     criterion: Option<PathBuf>,
     /// Write goals.md, goals.json, machine.md and plots into this folder

@@ -37,6 +37,20 @@ pub struct Timing {
     pub warm_up: f64,
 }
 
+/// What the words of the tables mean, for `--help`; `bench/README.md` says more.
+pub(crate) const WORDS: &str = "\
+What the words mean:
+  missing      a delivery to a healthy reader that was due and has not come when the round ends
+  held back    a message that was due and not sent, as the server did not read: missing for each
+               reader
+  stalled      a reader that never reads; nothing is expected of it. All others are healthy
+  bottleneck   the load client had no CPU left (95 %) or sent late by its own doing: latency and
+               rate are its own, and no evidence about the server
+  latency      from the moment at which a message was due to its arrival
+  shown age    of each quote that was due: the time until the client had it or a newer one
+  held (rate)  p99 within 20 ms, each delivery once and in order, nothing held back
+How it is measured: bench/README.md";
+
 /// Prints a report: JSON when asked for, otherwise as `describe` words it.
 fn show<R: Serialize>(json: bool, report: &R, describe: impl Fn(&R) -> String) -> Result<()> {
     if json {

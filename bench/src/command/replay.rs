@@ -22,6 +22,7 @@ use crate::workload::replay::{self, Shape, Speech, configuration};
 
 /// `corecast-bench replay`.
 #[derive(Debug, Clone, Args)]
+#[command(after_help = super::WORDS)]
 pub struct Options {
     #[command(flatten)]
     server: ServerOptions,
