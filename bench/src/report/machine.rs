@@ -16,8 +16,8 @@ use serde::Serialize;
 pub struct Machine {
     /// When, in UTC: `2026-11-20 23:30`.
     pub date: String,
-    /// The commit that the measured corecast was built of, with `, changed` when its sources differ
-    /// from it; or why that is not known.
+    /// The commit that the measured corecast was built of, with `, changed` when its sources
+    /// differ from it; or why that is not known.
     pub commit: String,
     /// The CPU's name.
     pub cpu: String,
@@ -30,8 +30,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Asks the kernel; `versions` comes from who has started the servers, `corecast` is the program
-    /// that was measured.
+    /// Asks the kernel; `versions` comes from who has started the servers, `corecast` is the
+    /// program that was measured.
     #[must_use]
     pub fn describe(versions: Vec<(String, String)>, corecast: &Path) -> Self {
         let mut facts = Vec::new();

@@ -133,8 +133,8 @@ impl Section {
             if let Some(share) = softirq.filter(|share| *share > softirq::SHARE_TOLD) {
                 let _ = writeln!(
                     text,
-                    "{mark}{server}: the kernel's ksoftirqd took {:.0} % of the server's time on its \
-                     CPU besides: that stands in nobody's bill.",
+                    "{mark}{server}: the kernel's ksoftirqd took {:.0} % of the server's time on \
+                     its CPU besides: that stands in nobody's bill.",
                     share * 100.0
                 );
             }
