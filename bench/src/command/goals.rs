@@ -22,7 +22,7 @@ use crate::report::machine::Machine;
 use crate::report::rounds::Progress;
 use crate::report::summary::{Figure, Ratio, Section};
 use crate::report::write;
-use crate::servers::{Server, ServerOptions};
+use crate::servers::{Server, ServerOptions, softirq};
 
 /// `corecast-bench goals`.
 #[derive(Debug, Clone, Args)]
@@ -199,8 +199,27 @@ fn beside(section: &Section, other: &str, wanted: &[(&str, Figure, f64)]) -> Res
         reached &= ratio.median <= *most;
     }
     let mut remarks = remarks(section);
+    if wanted.iter().any(|(_, figure, _)| *figure == Figure::CpuPerDelivery) {
+        remarks.extend(with_softirq(section, other));
+    }
     reached &= whole(section, CORECAST, &mut remarks);
     Ok(Judged { measured: said.join(", "), reached: Some(reached), remarks })
+}
+
+/// What becomes of the CPU's ratio with the time that stands in nobody's bill, where that is much.
+fn with_softirq(section: &Section, other: &str) -> Option<String> {
+    let share = |server: &str| section.median(server, &Figure::Extra(softirq::SHARE.into()));
+    let (ours, theirs) = (share(CORECAST)?, share(other)?);
+    let ratio = section.ratio(CORECAST, other, &Figure::CpuWithSoftirq)?;
+    (ours.max(theirs) > softirq::SHARE_TOLD).then(|| {
+        format!(
+            "with the time of ksoftirqd on the server's CPU ({:.0} % of corecast's own, {:.0} % of \
+             {other}'s), CPU is {} × {other}",
+            ours * 100.0,
+            theirs * 100.0,
+            spread(&ratio)
+        )
+    })
 }
 
 /// Whether a server has lost nothing and failed in no round: one that does has not reached

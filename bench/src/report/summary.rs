@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::measure::median;
 use crate::outcome::Outcome;
+use crate::servers::softirq;
 
 /// One server's turn in one round.
 #[derive(Debug, Clone, Serialize)]
@@ -38,6 +39,9 @@ pub struct Section {
 pub enum Figure {
     /// CPU of the server for each delivery, in ns.
     CpuPerDelivery,
+    /// The same, and the time of ksoftirqd on its CPU besides, which is measured over the whole
+    /// round with its handshakes.
+    CpuWithSoftirq,
     /// CPU of the server as a share of one CPU.
     ServerCpu,
     /// CPU of the load client as a share of one CPU.
@@ -69,6 +73,10 @@ impl Figure {
         match self {
             Self::CpuPerDelivery => {
                 cost.filter(|_| outcome.delivered > 0).map(|cost| cost.cpu_ns_per_delivery)
+            }
+            Self::CpuWithSoftirq => {
+                let share = outcome.extra.get(softirq::SHARE)?;
+                Some(Self::CpuPerDelivery.of(outcome)? * (1.0 + share))
             }
             Self::ServerCpu => cost.map(|cost| cost.cpu_share),
             Self::ClientCpu => Some(outcome.client.cpu_share),
@@ -227,6 +235,16 @@ pub(super) mod tests {
         assert_eq!(section.lost("bun").sum(), 3);
         assert_eq!(section.client_bound("corecast"), 2);
         assert_eq!(section.failures("corecast").collect::<Vec<_>>(), [(1, "the server died")]);
+    }
+
+    #[test]
+    fn time_of_the_kernels_thread_comes_on_top() {
+        let mut section = section(&[("corecast", &[Some(2.0)])]);
+        let with = |section: &Section| section.median("corecast", &Figure::CpuWithSoftirq);
+        assert_eq!(with(&section), None);
+        let outcome = section.turns[0].outcome.as_mut().unwrap();
+        outcome.extra.insert(softirq::SHARE.to_owned(), 0.25);
+        assert_eq!(with(&section), Some(2.5));
     }
 
     #[test]

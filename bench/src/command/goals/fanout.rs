@@ -60,10 +60,10 @@ impl Run<'_> {
         let seconds = if self.options.quick { 1.0 } else { 2.0 };
         let server = self.server.clone();
         let within = Duration::from_secs(if self.options.quick { 100 } else { 350 });
-        self.expect(seconds + 2.5);
+        self.expect(seconds + 1.5);
         let mut at =
             |one: &Server, rate: f64| round(*one, &server, Row { rate, ..T2 }, seconds, 0.5);
-        self.rates = search(&servers, 300.0, within, &mut self.progress, &mut at);
+        self.rates = search(&servers, 600.0, within, &mut self.progress, &mut at);
         self.judge("T4", highest(&self.rates));
     }
 
