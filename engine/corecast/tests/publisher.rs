@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{closed, hear, join, start};
 use corecast::config::{MeshConfig, OutboxConfig};
@@ -64,6 +64,26 @@ async fn publications_of_many_threads_arrive_in_one_order_everywhere() {
             orders[0].iter().filter(|t| t.starts_with(&format!("{thread} "))).collect();
         assert!(of_one.iter().enumerate().all(|(n, text)| **text == format!("{thread} {n}")));
     }
+}
+
+/// What one write does not take leaves with the next one at once: nothing else happens that would
+/// wake the shard, which looks around by itself twenty times a second.
+#[tokio::test]
+async fn a_burst_that_takes_several_writes_waits_for_nobody() {
+    let (engine, _events) = start(|builder| builder);
+    let mut client = join(&engine, "trade.A").await;
+    let publisher = engine.publisher();
+    let begun = Instant::now();
+    for burst in 0..40 {
+        for n in 0..300 {
+            publisher.publish("trade.A", &Frame::text(&format!("{burst} {n}"))).expect("taken");
+        }
+        for n in 0..300 {
+            assert_eq!(hear(&mut client).await, format!("{burst} {n}"));
+        }
+    }
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(2), "40 bursts took {took:?}");
 }
 
 #[tokio::test]

@@ -68,8 +68,10 @@ async fn serve_others<H: Handler>(shard: &Shard<H>, flusher: &mut Flusher) -> Du
 fn sleep_max<H: Handler>(shard: &Shard<H>, flusher: &Flusher) -> Duration {
     let longest = if shard.leaving.get().is_some() { SLEEP_LEAVING_MAX } else { SLEEP_MAX };
     let now = shard.clock.now();
-    let flush = flusher.due_at().map(|at| at.since(now));
-    [shard.timers.idle(now), flush].into_iter().flatten().fold(longest, Duration::min)
+    [shard.timers.idle(now), flusher.idle(shard, now)]
+        .into_iter()
+        .flatten()
+        .fold(longest, Duration::min)
 }
 
 fn tell<H: Handler>(shard: &Shard<H>, events: &[Event]) {

@@ -6,6 +6,7 @@ mod window;
 
 use std::io::IoSlice;
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use corecast_hub::session::ClosedBy;
 use corecast_hub::{ConnId, Hub, Outbox, Timestamp};
@@ -80,9 +81,10 @@ impl Flusher {
         self.window.flushed(begun, shard.clock.now());
     }
 
-    /// The end of the window that is open, if one is.
-    pub(crate) fn due_at(&self) -> Option<Timestamp> {
-        self.due_at
+    /// How long there is nothing to write, or `None` when nothing waits: not at all where a backlog
+    /// is longer than what one write gathers, until the window's end where one is open.
+    pub(crate) fn idle<H: Handler>(&self, shard: &Shard<H>, now: Timestamp) -> Option<Duration> {
+        shard.flush.get().then(|| self.due_at.map_or(Duration::ZERO, |at| at.since(now)))
     }
 
     /// Writes once to every dirty socket.
