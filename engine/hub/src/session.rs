@@ -155,6 +155,13 @@ impl Session {
         self.closed.as_deref()
     }
 
+    /// How many bytes the next read should take, for [`Input::room`].
+    #[inline]
+    #[must_use]
+    pub fn expected_bytes(&self) -> usize {
+        self.receiver.expected_bytes()
+    }
+
     /// The handshake is done: messages may flow.
     pub fn open(&mut self, now: Timestamp) {
         assert_eq!(self.phase, Phase::Upgrading, "a session opens once");

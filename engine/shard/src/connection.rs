@@ -8,7 +8,7 @@ use std::net::Shutdown;
 use std::os::fd::RawFd;
 use std::task::Poll;
 
-use corecast_hub::session::{ClosedBy, Inbound, Phase};
+use corecast_hub::session::{ClosedBy, Inbound, Phase, Session};
 use corecast_hub::{ConnId, Flush};
 use corecast_wire::{Frame, Input};
 
@@ -111,71 +111,159 @@ fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
 fn handle_rest<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
     let rest = slot_mut(&mut shard.slots.borrow_mut(), conn).and_then(|slot| slot.unhandled.take());
     let Some(mut rest) = rest else { return false };
-    let left = handle(shard, conn, rest.bytes());
-    if left > 0 {
+    let mut input = Input::new(rest.bytes());
+    let mut messages_left = shard.messages_per_turn;
+    let some = handle(shard, conn, &mut input, &mut messages_left) == Handled::Some;
+    let left = input.remaining();
+    if some {
         rest.leave(left);
         if let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn) {
             slot.unhandled = Some(rest);
         }
     }
     shard.settle();
-    left > 0
+    some
 }
 
-/// Reads once, and handles it. Says whether there may be so much more that others come first.
+/// Reads a turn's worth, and handles it. Says whether there may be so much more that others come
+/// first.
 fn read<H: Handler>(shard: &Shard<H>, conn: ConnId, phase: Phase) -> Poll<io::Result<bool>> {
     let mut scratch = shard.scratch.borrow_mut();
-    let read = {
-        let mut slots = shard.slots.borrow_mut();
-        let Some(slot) = slot_mut(&mut slots, conn) else { return Poll::Pending };
-        let read = match slot.stream.read(&mut scratch) {
-            Poll::Pending => return Poll::Pending,
+    if matches!(phase, Phase::Draining | Phase::Upgrading) {
+        return discard(shard, conn, &mut scratch);
+    }
+    let mut input = Input::reading(&mut scratch);
+    let outcome = read_turn(shard, conn, &mut input);
+    drop(scratch);
+    if outcome.is_ready() {
+        shard.settle();
+    }
+    outcome
+}
+
+/// Reads until the socket is empty or the turn is over. A frame in progress stays in the buffer
+/// from one read to the next, but not from one turn to the next: the buffer is everybody's.
+fn read_turn<H: Handler>(
+    shard: &Shard<H>,
+    conn: ConnId,
+    input: &mut Input<'_>,
+) -> Poll<io::Result<bool>> {
+    let (mut turn_bytes, mut messages_left) = (0, shard.messages_per_turn);
+    loop {
+        let spent = turn_bytes >= limits::TURN_BYTES_MAX;
+        let mut room_bytes = 0;
+        let outcome = read_once(shard, conn, |session| {
+            let room = match spent {
+                true => input.room_for_frame(),
+                false => input.room(session.expected_bytes()),
+            };
+            room_bytes = room.len();
+            room
+        });
+        let read = match outcome {
+            Poll::Pending if turn_bytes == 0 => return Poll::Pending,
+            Poll::Pending => 0,
             Poll::Ready(Ok(read)) => read,
             Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
         };
-        if read == 0 {
-            slot.ended = true;
-            return Poll::Ready(Ok(false));
-        }
-        if phase == Phase::Draining || phase == Phase::Upgrading {
-            // Behind the last byte of ours, the peer's are only counted.
-            slot.discarded_bytes += read;
-            if slot.discarded_bytes > limits::DRAIN_BYTES_MAX {
-                let error = io::Error::other("the peer went on sending after the end");
-                return Poll::Ready(Err(error));
+        turn_bytes += read;
+        input.fill(read);
+        let last = read < room_bytes || room_bytes == 0;
+        if last {
+            input.complete();
+            if input.is_empty() {
+                return Poll::Ready(Ok(room_bytes == 0));
             }
         }
-        read
-    };
-    shard.stats.bytes_in.add(read as u64);
-    let mut left = 0;
-    if phase != Phase::Draining && phase != Phase::Upgrading {
-        left = handle(shard, conn, &mut scratch[..read]);
-        if left > 0
-            && let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn)
-        {
-            slot.unhandled = Unhandled::new(scratch[read - left..read].to_vec());
+        let handled = handle(shard, conn, input, &mut messages_left);
+        if handled == Handled::Some {
+            let unhandled = Unhandled::new(input.rest().to_vec());
+            if let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn) {
+                slot.unhandled = unhandled;
+            }
+        }
+        if last || handled != Handled::All || messages_left == 0 {
+            // There may be more, and others wait for their turn.
+            let more = read == room_bytes || handled == Handled::Some;
+            return Poll::Ready(Ok(more));
         }
     }
-    let full = read == scratch.len() || left > 0;
-    drop(scratch);
-    shard.settle();
-    Poll::Ready(Ok(full))
 }
 
-/// Handles what was read: messages to the handler, pings answered, Close answered. Returns how many
-/// bytes are left when the turn's budget of messages is spent.
-fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8]) -> usize {
+/// Reads once, if there is room. Zero bytes are then the peer's end, which is noted.
+fn read_once<'b, H: Handler>(
+    shard: &Shard<H>,
+    conn: ConnId,
+    room: impl FnOnce(&Session) -> &'b mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut slots = shard.slots.borrow_mut();
+    let Some(slot) = slot_mut(&mut slots, conn) else { return Poll::Pending };
+    let room = room(&slot.session);
+    if room.is_empty() {
+        return Poll::Ready(Ok(0));
+    }
+    let outcome = slot.stream.read(room);
+    if let Poll::Ready(Ok(read)) = outcome {
+        slot.ended |= read == 0;
+        shard.stats.bytes_in.add(read as u64);
+    }
+    outcome
+}
+
+/// Behind the last byte of ours, the peer's are only counted.
+fn discard<H: Handler>(
+    shard: &Shard<H>,
+    conn: ConnId,
+    scratch: &mut [u8],
+) -> Poll<io::Result<bool>> {
+    let read = match read_once(shard, conn, |_| &mut *scratch) {
+        Poll::Pending => return Poll::Pending,
+        Poll::Ready(Ok(read)) => read,
+        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+    };
+    if let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn) {
+        slot.discarded_bytes += read;
+        if slot.discarded_bytes > limits::DRAIN_BYTES_MAX {
+            let error = io::Error::other("the peer went on sending after the end");
+            return Poll::Ready(Err(error));
+        }
+    }
+    shard.settle();
+    Poll::Ready(Ok(read == scratch.len()))
+}
+
+/// What became of input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Handled {
+    /// All of it is handled, or waits in the buffer for the rest of its frame.
+    All,
+    /// The turn's budget of messages is spent, and something is left.
+    Some,
+    /// The session takes no more: what is left is of no interest.
+    Ended,
+}
+
+/// Handles what was read: messages to the handler, pings answered, Close answered.
+fn handle<H: Handler>(
+    shard: &Shard<H>,
+    conn: ConnId,
+    input: &mut Input<'_>,
+    messages_left: &mut usize,
+) -> Handled {
     let now = shard.clock.now();
     let mut slots = shard.slots.borrow_mut();
-    let Some(slot) = slot_mut(&mut slots, conn) else { return 0 };
-    slot.session.heard(now);
-    let (mut messages, mut left) = (0, 0);
-    let mut input = Input::new(bytes);
+    let Some(slot) = slot_mut(&mut slots, conn) else { return Handled::Ended };
     let Slot { session, data, peer, stream, .. } = slot;
+    session.heard(now);
+    let mut handled = Handled::Ended;
     loop {
-        let message = match session.receive(&mut input, &shard.sessions, now) {
-            Ok(None) => break,
+        let message = match session.receive(input, &shard.sessions, now) {
+            Ok(None) => {
+                if matches!(session.phase(), Phase::Open | Phase::Closing) {
+                    handled = Handled::All;
+                }
+                break;
+            }
             Ok(Some(Inbound::Ignored)) => continue,
             Ok(Some(Inbound::Text(text))) => Message::Text(text),
             Ok(Some(Inbound::Binary(bytes))) => Message::Binary(bytes),
@@ -209,14 +297,14 @@ fn handle<H: Handler>(shard: &Shard<H>, conn: ConnId, bytes: &mut [u8]) -> usize
         {
             shard.hub.borrow_mut().close(conn, close, Flush::Queued);
         }
-        messages += 1;
-        if messages == shard.messages_per_turn {
-            left = input.remaining();
+        *messages_left -= 1;
+        if *messages_left == 0 {
+            handled = if input.is_empty() { Handled::All } else { Handled::Some };
             break;
         }
     }
     shut_if_flushed(shard, slot, now);
-    left
+    handled
 }
 
 /// Queues a pong. A socket that takes bytes gets a pong for each ping; one that does not, for the

@@ -18,8 +18,14 @@ pub const MESSAGE_PARTS_MAX: u32 = 1_024;
 /// Ping, pong and close frames of one connection in one second at most.
 pub const CONTROL_FRAMES_PER_SECOND_MAX: u32 = 100;
 
-/// Bytes of the shard-wide read buffer: one `recv` takes at most that much from a socket.
-pub const SCRATCH_BYTES: usize = 65_536;
+/// Longest message that the shard-wide read buffer receives in place, where so long ones are
+/// allowed: a turn takes as much from a socket at most. Of longer ones each connection keeps its
+/// own.
+pub const IN_PLACE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes that a turn reads from one socket before others get theirs; the frame in which it ends is
+/// still read, where it fits the read buffer.
+pub const TURN_BYTES_MAX: usize = 65_536;
 
 /// Publications that are accepted and not yet queued on every shard, in count.
 pub const PENDING_PUBLISHES_MAX: usize = 16_384;

@@ -12,6 +12,7 @@ use corecast_hub::chunks::Chunks;
 use corecast_hub::node::{Broadcast, Event, Node};
 use corecast_hub::session::{ClosedBy, Phase, Session, SessionConfig};
 use corecast_hub::{ConnId, Encoding, Flush, Hub, SLOW_CLOSE_CODE, SlowReason, Timestamp};
+use corecast_wire::limits::READ_BYTES;
 use corecast_wire::{CloseCode, Receiver, ReceiverLimits, Role};
 
 use crate::carrier::{self, with_node};
@@ -139,6 +140,8 @@ impl<H: Handler> Shard<H> {
     ) -> Self {
         let room = config.mesh.pending_publishes_max / 2 / mesh.inboxes.len();
         let messages_per_turn = room.clamp(1, limits::MESSAGES_PER_TURN_MAX);
+        let message_bytes_max = config.connection.message_bytes_max;
+        let scratch_bytes = message_bytes_max.min(limits::IN_PLACE_BYTES_MAX) + READ_BYTES;
         Self {
             id,
             sessions: config.connection.sessions(),
@@ -158,7 +161,7 @@ impl<H: Handler> Shard<H> {
             tick_at: Cell::new(None),
             handler: RefCell::new(handler),
             slots: RefCell::new(Slots::default()),
-            scratch: RefCell::new(vec![0; limits::SCRATCH_BYTES].into_boxed_slice()),
+            scratch: RefCell::new(vec![0; scratch_bytes].into_boxed_slice()),
             watch,
             timers: Timers::default(),
             mail: Signal::default(),

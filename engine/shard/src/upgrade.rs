@@ -8,6 +8,7 @@ use bytes::Bytes;
 use corecast_hub::ConnId;
 use corecast_hub::session::ClosedBy;
 use corecast_wire::handshake::{accept_response, response};
+use corecast_wire::limits::READ_BYTES;
 use corecast_wire::{HandshakeError, HeadScanner, Request, Upgrade};
 
 use crate::closing::panicked;
@@ -128,7 +129,7 @@ impl<D: 'static> Handshake<D> {
     ) -> Poll<bool> {
         let mut scratch = shard.scratch.borrow_mut();
         let outcome = slot_mut(&mut shard.slots.borrow_mut(), conn)
-            .map_or(Poll::Ready(Ok(0)), |slot| slot.stream.read(&mut scratch));
+            .map_or(Poll::Ready(Ok(0)), |slot| slot.stream.read(&mut scratch[..READ_BYTES]));
         let read = match outcome {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(false),

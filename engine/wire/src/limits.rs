@@ -30,6 +30,20 @@ pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Default bound of the frames that one received message may consist of. Over it: 1008.
 pub const MESSAGE_PARTS_MAX: u32 = 1024;
 
+/// Bytes that one read takes: fewer would cost more system calls and acknowledgements than the
+/// first-level cache gives back. A whole message of 64 KiB fits.
+pub const READ_BYTES: usize = 64 * 1024 + 64;
+
+/// Bytes that a read takes at least: a system call for a few of them costs more than their copy.
+pub const READ_BYTES_MIN: usize = 4 * 1024;
+
+/// From so many payload bytes on, frames are read one by one: each is then unmasked, validated and
+/// handled in the first-level cache, at the buffer's beginning.
+pub const LONG_FRAME_BYTES_MIN: usize = 8 * 1024;
+
+/// Bytes that one read takes of a frame longer than [`READ_BYTES`]: unmasked piece by piece.
+pub const PIECE_BYTES: usize = 32 * 1024;
+
 const _: () = {
     assert!(REQUEST_LINE_BYTES_MAX < HEAD_BYTES_MAX);
     // The shortest header field is `a:` and CRLF.
@@ -40,4 +54,7 @@ const _: () = {
     assert!(CONTROL_BYTES_MAX <= MESSAGE_BYTES_MAX);
     assert!(HEADER_BYTES_MAX == 2 + 8 + 4);
     assert!(MESSAGE_PARTS_MAX >= 1);
+    assert!(HEADER_BYTES_MAX + CONTROL_BYTES_MAX <= READ_BYTES_MIN);
+    assert!(READ_BYTES_MIN <= LONG_FRAME_BYTES_MIN && LONG_FRAME_BYTES_MIN <= PIECE_BYTES);
+    assert!(PIECE_BYTES <= READ_BYTES);
 };

@@ -3,6 +3,7 @@
 use crate::error::ProtocolError;
 use crate::frame::{HEADER_BYTES_MAX, Header, Opcode};
 use crate::input::Input;
+use crate::limits::{LONG_FRAME_BYTES_MIN, PIECE_BYTES, READ_BYTES};
 use crate::mask;
 
 /// Which side of the connection *this* endpoint is.
@@ -50,7 +51,28 @@ pub(crate) struct Span {
     pub(crate) offset: u64,
     pub(crate) first: bool,
     pub(crate) last: bool,
+    /// Bytes of the piece that are unmasked already.
+    pub(crate) unmasked: usize,
 }
+
+impl Span {
+    /// Unmasks the piece, as far as that is not done. One that is larger than the first-level
+    /// cache from its end to its beginning: the end is there still from being read, and then the
+    /// beginning is there when it is looked at.
+    #[inline]
+    pub(crate) fn unmask(&self, payload: &mut [u8], key: [u8; 4]) {
+        let offset = self.offset as usize + self.unmasked;
+        let masked = &mut payload[self.unmasked..];
+        if masked.len() <= PIECE_BYTES {
+            return mask::apply(masked, key, offset);
+        }
+        for (at, block) in masked.chunks_mut(UNMASK_BLOCK_BYTES).enumerate().rev() {
+            mask::apply(block, key, offset + at * UNMASK_BLOCK_BYTES);
+        }
+    }
+}
+
+const UNMASK_BLOCK_BYTES: usize = 8 * 1024;
 
 impl Parser {
     /// A parser at a frame boundary, for the endpoint that plays `role`.
@@ -79,7 +101,7 @@ impl Parser {
         let Some(span) = self.advance(input)? else { return Ok(None) };
         let payload = input.slice(span.start, span.bytes);
         if let Some(key) = self.header.mask {
-            mask::apply(payload, key, span.offset as usize);
+            span.unmask(payload, key);
         }
         Ok(Some(Chunk { header: &self.header, payload, first: span.first, last: span.last }))
     }
@@ -95,6 +117,18 @@ impl Parser {
     #[inline]
     pub(crate) fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// How many bytes the next read should take, as far as the frames so far tell.
+    #[inline]
+    pub(crate) fn expected_bytes(&self) -> usize {
+        let offset = if self.in_frame { self.offset } else { 0 };
+        let payload_bytes = self.header.payload_bytes - offset;
+        if payload_bytes < LONG_FRAME_BYTES_MIN as u64 {
+            return READ_BYTES;
+        }
+        // With its own header and the next one's.
+        READ_BYTES.min(payload_bytes.saturating_add(2 * HEADER_BYTES_MAX as u64) as usize)
     }
 
     #[inline]
@@ -115,6 +149,7 @@ impl Parser {
             offset: self.offset,
             first,
             last: bytes as u64 == left,
+            unmasked: input.take_unmasked(),
         };
         self.offset += bytes as u64;
         self.in_frame = !span.last;
@@ -131,10 +166,16 @@ impl Parser {
         }
         match Header::parse_with(input.rest(), |masked| check_mask(self.role, masked))? {
             Some((header, header_bytes)) => {
+                let frame_bytes = header.payload_bytes + header_bytes as u64;
+                let cut = frame_bytes > input.remaining() as u64;
+                if cut && is_whole_message(&header) && input.leave(&header, header_bytes) {
+                    return Ok(false);
+                }
                 input.consume(header_bytes);
                 self.begin(header);
                 Ok(true)
             }
+            None if input.leave_header() => Ok(false),
             None => self.resume_header(input),
         }
     }
@@ -165,6 +206,13 @@ impl Parser {
         }
         Ok(false)
     }
+}
+
+/// Such a frame may stay in the input until all of it is there. A part of a longer message is
+/// copied to the other parts anyway.
+#[inline]
+fn is_whole_message(header: &Header) -> bool {
+    header.fin && header.opcode != Opcode::Continuation
 }
 
 #[inline]

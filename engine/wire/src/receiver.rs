@@ -57,7 +57,8 @@ impl Receiver {
         Self { parser: Parser::new(role), limits, partial: None, ended: false }
     }
 
-    /// The next event. `Ok(None)`: the input is used up, read more. Call it until then, so that
+    /// The next event. `Ok(None)`: the input is used up, but for a frame that it keeps
+    /// ([`Input::reading`]): read more. Call it until then, so that
     /// a finished message's buffer is freed. After a Close or an error all input is discarded.
     ///
     /// # Errors
@@ -99,7 +100,13 @@ impl Receiver {
                     return Err(self.fail(error));
                 }
                 let payload = input.slice(span.start, span.bytes);
-                return match borrowed(&header, payload) {
+                if let Some(key) = header.mask {
+                    //= RFC 6455 §6.2
+                    //# A server MUST remove masking for data frames received from a client
+                    //# as described in Section 5.3.
+                    span.unmask(payload, key);
+                }
+                return match borrowed(header.opcode, payload) {
                     Ok(event) => {
                         self.ended = header.opcode == Opcode::Close;
                         Ok(Some(event))
@@ -125,6 +132,14 @@ impl Receiver {
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.parser.is_mid_frame() || self.is_mid_message()
+    }
+
+    /// How many bytes the next read should take, for [`Input::room`]: as long a frame as the last
+    /// one was, where that was long, or what a frame in progress lacks; else many.
+    #[inline]
+    #[must_use]
+    pub fn expected_bytes(&self) -> usize {
+        self.parser.expected_bytes()
     }
 
     /// Bytes of heap that partial messages and control frames own at the moment.
@@ -180,16 +195,19 @@ impl Receiver {
         let partial = self.partial.get_or_insert_default();
         if header.opcode.is_control() {
             if let Some(key) = header.mask {
-                mask::apply(payload, key, span.offset as usize);
+                span.unmask(payload, key);
             }
             partial.add_control(payload, span.last);
             return Ok(span.last);
         }
         let message_bytes_left = header.fin.then_some(header.payload_bytes - span.offset);
         partial.reserve(payload.len(), message_bytes_left);
-        for (at, block) in payload.chunks_mut(KEEP_BLOCK_BYTES).enumerate() {
+        let (plain, masked) = payload.split_at_mut(span.unmasked);
+        partial.add_payload(plain)?;
+        let offset = span.offset as usize + span.unmasked;
+        for (at, block) in masked.chunks_mut(KEEP_BLOCK_BYTES).enumerate() {
             if let Some(key) = header.mask {
-                mask::apply(block, key, span.offset as usize + at * KEEP_BLOCK_BYTES);
+                mask::apply(block, key, offset + at * KEEP_BLOCK_BYTES);
             }
             partial.add_payload(block)?;
         }
@@ -252,16 +270,10 @@ impl Receiver {
 /// first-level cache from one step to the next.
 const KEEP_BLOCK_BYTES: usize = 4096;
 
-/// The event of a frame that is whole in the input.
+/// The event of a frame that is whole in the input, and unmasked.
 #[inline]
-fn borrowed<'a>(header: &Header, payload: &'a mut [u8]) -> Result<Event<'a>, ProtocolError> {
-    //= RFC 6455 §6.2
-    //# A server MUST remove masking for data frames received from a client
-    //# as described in Section 5.3.
-    if let Some(key) = header.mask {
-        mask::apply(payload, key, 0);
-    }
-    match header.opcode {
+fn borrowed(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, ProtocolError> {
+    match opcode {
         //= RFC 6455 §8.1
         //# When an endpoint is to interpret a byte stream as UTF-8 but finds
         //# that the byte stream is not, in fact, a valid UTF-8 stream, that
