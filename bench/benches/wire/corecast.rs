@@ -3,12 +3,13 @@
 use std::hint::black_box;
 use std::io::Read;
 
-use corecast_wire::{Event, Input, Receiver, ReceiverLimits, Role};
+use corecast_wire::{Event, Input, Receiver, ReceiverLimits, Role, limits};
 
 use crate::source::{Reader, Side, Source};
 
-/// The size of a shard's scratch buffer.
-const SCRATCH_BYTES: usize = 64 * 1024;
+const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// The size of a shard's scratch buffer with that limit.
+const SCRATCH_BYTES: usize = MESSAGE_BYTES_MAX + limits::READ_BYTES;
 
 pub(crate) struct Connection {
     receiver: Receiver,
@@ -22,7 +23,8 @@ impl Reader for Connection {
             Side::Server => Role::Server,
             Side::Client => Role::Client,
         };
-        let limits = ReceiverLimits { message_bytes_max: 1 << 20, ..ReceiverLimits::default() };
+        let limits =
+            ReceiverLimits { message_bytes_max: MESSAGE_BYTES_MAX, ..ReceiverLimits::default() };
         let receiver = Receiver::new(role, limits);
         Self { receiver, scratch: vec![0; SCRATCH_BYTES], source }
     }
@@ -31,9 +33,11 @@ impl Reader for Connection {
     fn read(&mut self, count: usize) -> usize {
         let mut seen = 0;
         let mut bytes_seen = 0;
+        let mut input = Input::reading(&mut self.scratch);
         while seen < count {
-            let bytes = self.source.read(&mut self.scratch).expect("memory");
-            let mut input = Input::new(&mut self.scratch[..bytes]);
+            let bytes =
+                self.source.read(input.room(self.receiver.expected_bytes())).expect("memory");
+            input.fill(bytes);
             while let Some(event) = self.receiver.receive(&mut input).expect("valid frames") {
                 bytes_seen += match event {
                     Event::Text(text) => black_box(text).len(),

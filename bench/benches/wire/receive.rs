@@ -5,14 +5,14 @@ use corecast_wire::Opcode;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 
-use crate::source::{MESSAGES, Reader, Side, Source, text, text_not_ascii};
+use crate::source::{Reader, Side, Source, messages, text, text_not_ascii};
 use crate::{corecast, fastwebsockets_peer, tokio_websockets_peer, tungstenite_peer};
 
 /// Frames of a fragmented message.
 const PARTS: usize = 8;
 
 pub(crate) fn bench(criterion: &mut Criterion) {
-    beside(criterion, "parse", Side::Client, &[16, 128, 1024], |bytes| {
+    beside(criterion, "parse", Side::Client, &[&[16], &SIZES[..]].concat(), |bytes| {
         Source::unmasked(Opcode::Binary, text(bytes).as_bytes())
     });
     beside(criterion, "parse_unmask", Side::Server, &SIZES, |bytes| {
@@ -32,7 +32,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     });
 }
 
-const SIZES: [usize; 3] = [128, 1024, 16 * 1024];
+const SIZES: [usize; 7] = [64, 128, 1024, 4096, 16 * 1024, 64 * 1024, 1024 * 1024];
 
 fn beside(
     criterion: &mut Criterion,
@@ -42,8 +42,8 @@ fn beside(
     source: impl Fn(usize) -> Source,
 ) {
     let mut group = criterion.benchmark_group(name);
-    group.throughput(Throughput::Elements(MESSAGES as u64));
     for &bytes in sizes {
+        group.throughput(Throughput::Elements(messages(bytes) as u64));
         let source = source(bytes);
         let group = &mut group;
         one::<corecast::Connection>(group, "corecast", bytes, &source, side);
@@ -61,8 +61,9 @@ fn one<R: Reader>(
     source: &Source,
     side: Side,
 ) {
+    let messages = messages(bytes);
     let mut reader = R::new(source.clone(), side);
     group.bench_function(BenchmarkId::new(name, bytes), |bencher| {
-        bencher.iter(|| assert_eq!(reader.read(MESSAGES), MESSAGES * bytes));
+        bencher.iter(|| assert_eq!(reader.read(messages), messages * bytes));
     });
 }

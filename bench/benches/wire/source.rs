@@ -8,8 +8,13 @@ use std::task::{Context, Poll, Waker};
 use corecast_wire::{Frame, Opcode, client};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Messages per cycle: enough that a read brings many small ones, as under load.
-pub(crate) const MESSAGES: usize = 64;
+/// Messages per cycle: enough that a read brings many small ones, as under load, and that large
+/// ones come from beyond the first cache, as from a socket.
+pub(crate) fn messages(payload_bytes: usize) -> usize {
+    (CYCLE_BYTES / payload_bytes.max(1)).clamp(4, 64)
+}
+
+const CYCLE_BYTES: usize = 1 << 20;
 
 /// Ticker-like JSON of just `bytes` bytes.
 pub(crate) fn text(bytes: usize) -> String {
@@ -31,7 +36,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// [`MESSAGES`] masked frames with this payload, each with another key: what a server reads.
+    /// [`messages`] masked frames with this payload, each with another key: what a server reads.
     pub(crate) fn masked(opcode: Opcode, payload: &[u8]) -> Self {
         Self::fragmented(opcode, payload, 1)
     }
@@ -40,7 +45,7 @@ impl Source {
     pub(crate) fn fragmented(opcode: Opcode, payload: &[u8], parts: usize) -> Self {
         let mut cycle = Vec::new();
         let part_bytes = payload.len().div_ceil(parts);
-        for message in 0..MESSAGES as u32 {
+        for message in 0..messages(payload.len()) as u32 {
             let key = (message.wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995).to_be_bytes();
             for (at, part) in payload.chunks(part_bytes).enumerate() {
                 let opcode = if at == 0 { opcode } else { Opcode::Continuation };
@@ -50,10 +55,10 @@ impl Source {
         Self { cycle, position: 0 }
     }
 
-    /// [`MESSAGES`] frames without a mask: what a client reads. Nothing is to be unmasked.
+    /// [`messages`] frames without a mask: what a client reads. Nothing is to be unmasked.
     pub(crate) fn unmasked(opcode: Opcode, payload: &[u8]) -> Self {
         let frame = Frame::prepare(opcode, payload).expect("a message");
-        Self { cycle: frame.as_bytes().repeat(MESSAGES), position: 0 }
+        Self { cycle: frame.as_bytes().repeat(messages(payload.len())), position: 0 }
     }
 
     /// These bytes, again and again: a request of each connection.
