@@ -1,12 +1,13 @@
 //! One connection: from the socket's creation to its end.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use corecast_wire::frame::Opcode;
 use corecast_wire::{Event, HeadScanner, Input, Receiver, ReceiverLimits, Role as Side, client};
 use eyre::{Result, WrapErr};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::end::End;
@@ -25,6 +26,14 @@ pub struct Delivery<'a> {
     pub payload: &'a [u8],
     /// When the bytes that ended it were read, in nanoseconds of [`crate::clock::now_ns`].
     pub received_ns: u64,
+}
+
+/// Who takes what a connection reads.
+pub(super) struct Taker<'a> {
+    pub(super) connection: usize,
+    /// Becomes the time of each read.
+    pub(super) now_ns: &'a mut u64,
+    pub(super) observe: &'a mut dyn FnMut(Delivery<'_>),
 }
 
 /// What a connection has received so far.
@@ -63,6 +72,8 @@ pub(super) struct Connection {
     unsent: Vec<u8>,
     closed: Option<End>,
     close_sent: bool,
+    /// Its turn ended before all was read.
+    pub(super) unread: bool,
 }
 
 impl Connection {
@@ -97,6 +108,7 @@ impl Connection {
             unsent: request,
             closed: None,
             close_sent: false,
+            unread: false,
         })
     }
 
@@ -142,46 +154,46 @@ impl Connection {
         Ok(())
     }
 
-    /// The socket has become readable, or `bytes_max` of it may be read.
+    /// Reads what there is; the kernel says so once for each change. A read that does not fill
+    /// `scratch` was the last, unless the server has `hung_up`: then the end is still to be read.
+    /// Says whether something may be left because its turn is over.
     pub(super) fn on_readable(
         &mut self,
-        index: usize,
         scratch: &mut [u8],
-        observe: &mut dyn FnMut(Delivery<'_>),
-    ) -> Result<(), End> {
+        hung_up: bool,
+        taker: &mut Taker<'_>,
+    ) -> Result<bool, End> {
         for _ in 0..READS_PER_TURN_MAX {
-            let read = match self.socket.read(scratch) {
-                Ok(0) => return Err(self.closed.take().unwrap_or(End::WithoutClose)),
-                Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            let read = match recv(&self.socket, &mut *scratch, RecvFlags::empty()) {
+                Ok((0, _)) => return Err(self.closed.take().unwrap_or(End::WithoutClose)),
+                Ok((read, _)) => read,
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(Errno::INTR) => continue,
                 Err(error) => {
                     // What the server said before a reset counts more than the reset.
-                    return Err(self.closed.take().unwrap_or(End::Failed(error.to_string())));
+                    let failed = || End::Failed(std::io::Error::from(error).to_string());
+                    return Err(self.closed.take().unwrap_or_else(failed));
                 }
             };
+            *taker.now_ns = clock::now_ns();
             self.counts.bytes += read as u64;
-            self.take(index, &mut scratch[..read], observe)?;
-            if read < scratch.len() || !matches!(self.role, Role::Reader) {
-                break;
+            self.take(&mut scratch[..read], taker)?;
+            let last = read < scratch.len() && !hung_up;
+            if last || !self.wants_read() {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn take(
-        &mut self,
-        index: usize,
-        bytes: &mut [u8],
-        observe: &mut dyn FnMut(Delivery<'_>),
-    ) -> Result<(), End> {
+    fn take(&mut self, bytes: &mut [u8], taker: &mut Taker<'_>) -> Result<(), End> {
         match self.phase {
             Phase::Connecting | Phase::Closing => Ok(()),
-            Phase::Open => self.take_frames(index, bytes, observe),
+            Phase::Open => self.take_frames(bytes, taker),
             Phase::Handshaking => {
                 let Some(head_bytes) = self.take_head(bytes)? else { return Ok(()) };
                 self.phase = Phase::Open;
-                self.take_frames(index, &mut bytes[head_bytes..], observe)
+                self.take_frames(&mut bytes[head_bytes..], taker)
             }
         }
     }
@@ -200,13 +212,8 @@ impl Connection {
         Ok(end)
     }
 
-    fn take_frames(
-        &mut self,
-        index: usize,
-        bytes: &mut [u8],
-        observe: &mut dyn FnMut(Delivery<'_>),
-    ) -> Result<(), End> {
-        let received_ns = clock::now_ns();
+    fn take_frames(&mut self, bytes: &mut [u8], taker: &mut Taker<'_>) -> Result<(), End> {
+        let (connection, received_ns) = (taker.connection, *taker.now_ns);
         let mut input = Input::new(bytes);
         let mut answer = Vec::new();
         loop {
@@ -240,7 +247,7 @@ impl Connection {
             };
             self.counts.messages += 1;
             self.counts.payload_bytes += payload.len() as u64;
-            observe(Delivery { connection: index, is_text, payload, received_ns });
+            (taker.observe)(Delivery { connection, is_text, payload, received_ns });
         }
         if !answer.is_empty() {
             self.send(&answer);

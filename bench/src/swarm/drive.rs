@@ -7,12 +7,12 @@ use eyre::Result;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-use super::connection::{Connection, Delivery, Phase};
+use super::connection::{Connection, Delivery, Phase, Taker};
 use super::driver::Observer;
 use super::publish::Schedule;
 use super::{Change, Driver, Due, End, Role, Swarm};
 use crate::clock;
-use crate::limits::UNSENT_BYTES_MAX;
+use crate::limits::{READ_BYTES_MAX, UNSENT_BYTES_MAX};
 
 impl Swarm {
     /// Handles what is ready, waiting for it at most `timeout`; hands each message to `observe`.
@@ -28,31 +28,63 @@ impl Swarm {
     /// # Errors
     /// When epoll fails.
     pub fn drive(&mut self, timeout: Duration, driver: &mut dyn Driver) -> Result<()> {
-        let started_ns = clock::now_ns();
+        self.now_ns = clock::now_ns();
+        let started_ns = self.now_ns;
         let sent = self.send_due(driver);
-        let wait = if self.busy { Duration::ZERO } else { self.wait_at_most(timeout, driver) };
-        let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
         let mut events = std::mem::take(&mut self.events);
-        events.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        self.look(&mut events, timeout, driver)?;
+        let idle = events.is_empty() && self.unread.is_empty() && !sent;
         for event in &events {
             let (data, flags) = (event.data, event.flags);
             let data = data.u64();
-            let (index, generation) = (data as u32 as usize, (data >> 32) as u32);
-            if self.slots[index].generation == generation {
-                self.on_event(index, flags, &mut |delivery| driver.take(delivery));
-            }
+            self.on_event(data as u32 as usize, (data >> 32) as u32, flags, driver);
             self.send_due(driver);
         }
-        if self.busy && events.is_empty() && !sent {
+        self.events = events;
+        self.read_on(driver);
+        if self.busy && idle {
             self.idle_ns += clock::now_ns() - started_ns;
         }
-        self.events = events;
         self.read_trickle(&mut |delivery| driver.take(delivery));
         Ok(())
+    }
+
+    /// Asks the kernel what is ready.
+    fn look(
+        &mut self,
+        events: &mut Vec<epoll::Event>,
+        timeout: Duration,
+        driver: &dyn Driver,
+    ) -> Result<()> {
+        let asked_ns = clock::now_ns();
+        let at_once = self.busy || !self.unread.is_empty();
+        let wait =
+            if at_once { Duration::ZERO } else { self.wait_at_most(timeout, asked_ns, driver) };
+        let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
+        events.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(events), Some(&wait)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.now_ns = clock::now_ns();
+        let all = events.len() < events.capacity() && self.unread.is_empty();
+        self.lag.look(asked_ns, self.now_ns, events.len(), all);
+        Ok(())
+    }
+
+    /// Gives those their next turn that had not read all in their last: of what they have the
+    /// kernel has told already.
+    fn read_on(&mut self, driver: &mut dyn Driver) {
+        // Who has not read all in this turn either comes behind the others.
+        for _ in 0..self.unread.len() {
+            let Some((index, generation)) = self.unread.pop_front() else { break };
+            let flags = epoll::EventFlags::IN | epoll::EventFlags::RDHUP;
+            if let Some(connection) = &mut self.slots[index].connection {
+                connection.unread = false;
+            }
+            self.on_event(index, generation, flags, driver);
+            self.send_due(driver);
+        }
     }
 
     /// Sends what is due; says whether anything was. What is due on one connection at once leaves
@@ -61,10 +93,10 @@ impl Swarm {
         self.publish_due();
         let mut last = None;
         while let Some(Due { at_ns, connection }) = driver.due() {
-            let now_ns = clock::now_ns();
-            if at_ns > now_ns {
+            if at_ns > self.now_ns {
                 break;
             }
+            self.now_ns = clock::now_ns();
             if self.unsent_bytes(connection) > UNSENT_BYTES_MAX {
                 self.act(connection, Connection::flush);
                 if self.unsent_bytes(connection) > UNSENT_BYTES_MAX {
@@ -75,7 +107,7 @@ impl Swarm {
             if let Some(last) = last.replace(connection).filter(|last| *last != connection) {
                 self.act(last, Connection::flush);
             }
-            let Some((opcode, payload)) = driver.message(now_ns) else { break };
+            let Some((opcode, payload)) = driver.message(self.now_ns) else { break };
             self.append(connection, opcode, payload);
         }
         if let Some(last) = last {
@@ -103,11 +135,16 @@ impl Swarm {
     fn on_event(
         &mut self,
         index: usize,
+        generation: u32,
         flags: epoll::EventFlags,
-        observe: &mut dyn FnMut(Delivery<'_>),
+        driver: &mut dyn Driver,
     ) {
-        let Some(connection) = &mut self.slots[index].connection else { return };
-        let before = connection.phase;
+        let slot = &mut self.slots[index];
+        let Some(connection) = slot.connection.as_mut().filter(|_| slot.generation == generation)
+        else {
+            return;
+        };
+        let (before, messages) = (connection.phase, connection.counts.messages);
         let mut result = Ok(());
         if flags.contains(epoll::EventFlags::OUT) || before == Phase::Connecting {
             result = connection.on_writable();
@@ -115,17 +152,22 @@ impl Swarm {
                 self.changes.push(Change::Halted(index));
             }
         }
-        let ready = epoll::EventFlags::IN | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
-        if result.is_ok() && flags.intersects(ready) {
-            result = if connection.wants_read() {
-                connection.on_readable(index, &mut self.scratch, observe)
-            } else {
-                // Only an end is reported to a connection that does not read.
-                Err(end_of_unread(connection))
-            };
+        if result.is_ok() && connection.wants_read() && flags.intersects(READABLE | HUNG_UP) {
+            let observe = &mut |delivery: Delivery<'_>| driver.take(delivery);
+            let taker = &mut Taker { connection: index, now_ns: &mut self.now_ns, observe };
+            let read = connection.on_readable(&mut self.scratch, flags.intersects(HUNG_UP), taker);
+            if matches!(read, Ok(true)) && !std::mem::replace(&mut connection.unread, true) {
+                self.unread.push_back((index, generation));
+            }
+            result = read.map(drop);
+        } else if result.is_ok() && flags.intersects(ENDED) {
+            // Only an end is reported to a connection that does not read.
+            result = Err(end_of_unread(connection));
         }
-        let connection = self.slots[index].connection.as_ref();
-        let phase = connection.map_or(before, |connection| connection.phase);
+        let (phase, messages) = (connection.phase, connection.counts.messages - messages);
+        if messages > 0 {
+            self.lag.note(self.now_ns, messages);
+        }
         if before < Phase::Open && phase >= Phase::Open {
             self.slots[index].opened_ns = Some(clock::now_ns());
             self.changes.push(Change::Opened(index));
@@ -170,6 +212,9 @@ impl Swarm {
     }
 
     fn read_trickle(&mut self, observe: &mut dyn FnMut(Delivery<'_>)) {
+        if self.trickle.is_empty() {
+            return;
+        }
         let now = clock::now_ns();
         while let Some(&Reverse((due, index, generation))) = self.trickle.peek() {
             if due > now {
@@ -182,33 +227,41 @@ impl Swarm {
             }
             let Some(connection) = &mut slot.connection else { continue };
             let Role::Trickle { bytes, .. } = connection.role else { continue };
-            let bytes = bytes.clamp(1, self.scratch.len());
-            match connection.on_readable(index, &mut self.scratch[..bytes], observe) {
-                Ok(()) => self.schedule_trickle(index),
+            let scratch = &mut self.scratch[..bytes.clamp(1, READ_BYTES_MAX)];
+            let taker =
+                &mut Taker { connection: index, now_ns: &mut self.now_ns, observe: &mut *observe };
+            match connection.on_readable(scratch, false, taker) {
+                Ok(_) => self.schedule_trickle(index),
                 Err(end) => self.finish(index, end),
             }
             self.update_interest(index);
         }
     }
 
-    fn wait_at_most(&self, timeout: Duration, driver: &dyn Driver) -> Duration {
+    fn wait_at_most(&self, timeout: Duration, now_ns: u64, driver: &dyn Driver) -> Duration {
         let next_read = self.trickle.peek().map(|Reverse((due, ..))| *due);
         let next_publish = self.schedules.iter().map(Schedule::due_ns).min();
         // What is held back is sent when its socket takes more, which wakes us.
         let held = |due: &Due| self.unsent_bytes(due.connection) > UNSENT_BYTES_MAX;
         let next_due = driver.due().filter(|due| !held(due)).map(|due| due.at_ns);
         let due = [next_read, next_publish, next_due].into_iter().flatten().min();
-        let until_due = due.map(|due| Duration::from_nanos(due.saturating_sub(clock::now_ns())));
+        let until_due = due.map(|due| Duration::from_nanos(due.saturating_sub(now_ns)));
         until_due.map_or(timeout, |until_due| until_due.min(timeout))
     }
 }
 
 pub(super) fn interest(connection: &Connection) -> epoll::EventFlags {
-    let mut flags = epoll::EventFlags::empty();
-    flags.set(epoll::EventFlags::IN, connection.wants_read());
+    let mut flags = epoll::EventFlags::ET;
+    flags.set(READABLE | epoll::EventFlags::RDHUP, connection.wants_read());
     flags.set(epoll::EventFlags::OUT, connection.wants_write());
     flags
 }
+
+const READABLE: epoll::EventFlags = epoll::EventFlags::IN;
+/// Both sides have ended, or the connection has failed.
+const ENDED: epoll::EventFlags = epoll::EventFlags::HUP.union(epoll::EventFlags::ERR);
+/// The end is to be read, behind whatever came before it.
+const HUNG_UP: epoll::EventFlags = ENDED.union(epoll::EventFlags::RDHUP);
 
 fn end_of_unread(connection: &Connection) -> End {
     match connection.socket.take_error() {

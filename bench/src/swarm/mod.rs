@@ -1,4 +1,5 @@
-//! Thousands of WebSocket connections in one thread, on raw sockets and epoll.
+//! Thousands of WebSocket connections in one thread, on raw sockets and an epoll that tells of each
+//! change once (edge-triggered).
 //!
 //! A swarm is driven by its owner: nothing happens outside [`Swarm::poll`] and what is built on it.
 
@@ -6,19 +7,21 @@ mod connection;
 mod drive;
 mod driver;
 mod end;
+mod lag;
 mod plan;
 mod publish;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::time::Duration;
 
 use corecast_wire::frame::Opcode;
 use eyre::{Result, bail};
+use hdrhistogram::Histogram;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 
@@ -30,6 +33,7 @@ pub use connection::{Counts, Delivery};
 use drive::interest;
 pub use driver::{Driver, Due};
 pub use end::End;
+use lag::Lag;
 pub use plan::{Plan, Role};
 pub use publish::Publishing;
 use publish::Schedule;
@@ -54,6 +58,8 @@ pub struct Swarm {
     slots: Vec<Slot>,
     free: Vec<usize>,
     changes: Vec<Change>,
+    /// Connections, with their generation, whose turn ended before all was read.
+    unread: VecDeque<(usize, u32)>,
     /// When which trickling connection may read next.
     trickle: BinaryHeap<Reverse<(u64, usize, u32)>>,
     schedules: Vec<Schedule>,
@@ -63,6 +69,9 @@ pub struct Swarm {
     random: SplitMix64,
     busy: bool,
     idle_ns: u64,
+    /// When the kernel was asked or a socket was read last.
+    now_ns: u64,
+    lag: Lag,
 }
 
 #[derive(Default)]
@@ -89,6 +98,7 @@ impl Swarm {
             }
             _ => Vec::new(),
         };
+        let now_ns = clock::now_ns();
         Ok(Self {
             server,
             sources,
@@ -97,14 +107,17 @@ impl Swarm {
             slots: Vec::new(),
             free: Vec::new(),
             changes: Vec::new(),
+            unread: VecDeque::new(),
             trickle: BinaryHeap::new(),
             schedules: Vec::new(),
             scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
             opened: 0,
             live: 0,
-            random: SplitMix64::new(clock::now_ns()),
+            random: SplitMix64::new(now_ns),
             busy: false,
             idle_ns: 0,
+            now_ns,
+            lag: Lag::new(now_ns)?,
         })
     }
 
@@ -284,6 +297,18 @@ impl Swarm {
     /// Time spent asking in vain since the swarm was made, in nanoseconds; 0 when not busy.
     pub fn idle_ns(&self) -> u64 {
         self.idle_ns
+    }
+
+    /// How long what has arrived waited at most before it was read, in nanoseconds, for each
+    /// message since [`Swarm::forget_lag`]: the share of its latency that may be this thread's.
+    /// What trickles does not count: it waits by design.
+    pub fn lag(&self) -> &Histogram<u64> {
+        self.lag.waited()
+    }
+
+    /// Begins anew to count in [`Swarm::lag`].
+    pub fn forget_lag(&mut self) {
+        self.lag.forget();
     }
 
     fn act(&mut self, index: usize, act: impl FnOnce(&mut Connection)) {

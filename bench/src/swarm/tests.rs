@@ -59,6 +59,11 @@ fn flood(mut socket: WebSocket<TcpStream>) {
     while socket.read().is_ok() {}
 }
 
+/// Says one thing, and goes without a Close.
+fn hang_up(mut socket: WebSocket<TcpStream>) {
+    let _ = socket.send(Message::text("last words"));
+}
+
 fn nothing(_: Delivery<'_>) {}
 
 fn poll_until(swarm: &mut Swarm, index: usize) -> End {
@@ -112,6 +117,29 @@ fn a_stalled_connection_reads_nothing_and_its_reason_later() {
     let closed = End::Closed { code: Some(1008), reason: "too slow".into() };
     assert_eq!(poll_until(&mut swarm, index), closed);
     assert_eq!(swarm.counts(index).messages, 200);
+}
+
+#[test]
+fn readers_of_more_than_one_turn_get_it_all() {
+    let mut swarm = Swarm::new(server(flood)).unwrap();
+    let all = swarm.open_all(&Plan::reader("/"), 4, WITHIN, &mut nothing).unwrap();
+    for index in all {
+        // All that the kernel tells is that something came: the backlog must not be forgotten.
+        let closed = End::Closed { code: Some(1008), reason: "too slow".into() };
+        assert_eq!(poll_until(&mut swarm, index), closed);
+        assert_eq!(swarm.counts(index).messages, 200);
+    }
+    assert!(swarm.lag().len() >= 800);
+}
+
+#[test]
+fn an_end_right_behind_a_message_is_seen() {
+    let mut swarm = Swarm::new(server(hang_up)).unwrap();
+    let all = Vec::from_iter((0..20).map(|_| swarm.open(&Plan::reader("/")).unwrap()));
+    for index in all {
+        assert_eq!(poll_until(&mut swarm, index), End::WithoutClose);
+        assert_eq!(swarm.counts(index).messages, 1);
+    }
 }
 
 #[test]
