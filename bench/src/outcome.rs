@@ -19,6 +19,10 @@ pub struct Outcome {
     pub workload: String,
     /// Length of the measured stretch.
     pub seconds: f64,
+    /// From the first delivery that counts to the last one; more than [`Outcome::seconds`] where
+    /// the server was still delivering what was due in that time. 0 where it is not known.
+    #[serde(default)]
+    pub delivering_seconds: f64,
     /// Messages that left the client.
     pub published: u64,
     /// Deliveries that these should have caused, and messages that were due and could not leave
@@ -40,6 +44,24 @@ pub struct Outcome {
     pub client: Client,
     /// Figures of this workload alone, the unit at the end of the name. All are finite.
     pub extra: BTreeMap<String, f64>,
+}
+
+impl Outcome {
+    /// Deliveries a second, over the time that the server took for them: a server that has fallen
+    /// behind delivers in more time than was measured.
+    #[must_use]
+    pub fn deliveries_per_second(&self) -> f64 {
+        self.delivered as f64 / self.seconds.max(self.delivering_seconds)
+    }
+
+    /// Whether the client limited the latency at 99 %: what deliveries waited for it is above
+    /// [`CLIENT_LAG_NS_MAX`] and above [`CLIENT_LAG_SHARE`] of the latency, each at 99 %. A client
+    /// may have CPU left over the whole stretch, and yet be slower than the server in each burst.
+    #[must_use]
+    pub fn is_latency_the_clients(&self) -> bool {
+        let allowed_ns = (self.latency.ns_p99 as f64 * CLIENT_LAG_SHARE) as u64;
+        self.latency.count > 0 && self.client.lag_ns_p99 > CLIENT_LAG_NS_MAX.max(allowed_ns)
+    }
 }
 
 /// How late messages came, in nanoseconds from the moment they were due. All 0 when none came.
@@ -64,9 +86,13 @@ pub struct Latency {
     pub curve: Vec<(f64, u64)>,
 }
 
-/// What the server process spent over the measured stretch, and what it held at its end.
+/// What the server process spent over a stretch, and what it held at its end. The stretch is the
+/// measured one, and what it took to deliver the rest of that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
+    /// Length of the stretch; 0 where it is not known.
+    #[serde(default)]
+    pub seconds: f64,
     /// CPU time, user and system, all threads.
     pub cpu_ns: u64,
     /// CPU time over deliveries (or what the workload counts instead, such as handshakes).
@@ -77,7 +103,9 @@ pub struct Cost {
     pub rss_bytes: u64,
     /// Resident memory of its own: heap and stacks.
     pub rss_anon_bytes: u64,
-    /// What the machine's TCP sockets held in the kernel, on both sides of the connections.
+    /// What the machine's TCP sockets held in the kernel, on both sides of the connections, above
+    /// what they had held before: the most that was seen, by a look four times a second and one
+    /// when publishing ended.
     pub kernel_socket_bytes: u64,
     /// Context switches because it waited.
     pub switches_voluntary: u64,
@@ -95,6 +123,15 @@ pub struct Client {
     pub late_ns_p99: u64,
     /// How late its latest message left.
     pub late_ns_max: u64,
+    /// How long deliveries waited for the client before it read them, at most: half of them.
+    #[serde(default)]
+    pub lag_ns_p50: u64,
+    /// 99 % of them.
+    #[serde(default)]
+    pub lag_ns_p99: u64,
+    /// The one that waited longest.
+    #[serde(default)]
+    pub lag_ns_max: u64,
     /// Whether the client limited what was measured: it had no CPU left, or fell behind its own
     /// schedule.
     pub bottleneck: bool,
@@ -102,6 +139,12 @@ pub struct Client {
 
 /// A client is never behind its schedule while 99 % of its messages leave within this.
 pub const CLIENT_LATE_NS_MAX: u64 = 1_000_000;
+
+/// Deliveries that wait less than this for the client say nothing about it: it had to be woken.
+pub const CLIENT_LAG_NS_MAX: u64 = 100_000;
+
+/// The share of the latency that deliveries may have waited for the client, each at 99 %.
+pub const CLIENT_LAG_SHARE: f64 = 0.25;
 
 /// Points of a curve: five in each halving of what is left to 100 %.
 pub const CURVE_POINTS_MAX: usize = 101;
@@ -153,6 +196,7 @@ impl Cost {
         Self {
             cpu_ns: cpu.as_nanos() as u64,
             cpu_ns_per_delivery: cpu.as_nanos() as f64 / deliveries.max(1) as f64,
+            seconds: wall.as_secs_f64(),
             cpu_share: share,
             rss_bytes: after.rss_bytes,
             rss_anon_bytes: after.rss_anon_bytes,
@@ -172,7 +216,17 @@ impl Client {
         let late_ns_p99 = if late.is_empty() { 0 } else { late.value_at_quantile(0.99) };
         let behind = late_ns_p99 > CLIENT_LATE_NS_MAX.max(latency.ns_p99 / 10);
         let bottleneck = cpu_share >= CLIENT_BUSY_SHARE || behind;
-        Self { cpu_share, late_ns_p99, late_ns_max: late.max(), bottleneck }
+        Self { cpu_share, late_ns_p99, late_ns_max: late.max(), bottleneck, ..Self::default() }
+    }
+
+    /// Adds how long deliveries waited for the client, as [`crate::swarm::Swarm::lag`] says.
+    #[must_use]
+    pub fn lagging(self, lag: &Histogram<u64>) -> Self {
+        if lag.is_empty() {
+            return self;
+        }
+        let [lag_ns_p50, lag_ns_p99] = [0.50, 0.99].map(|share| lag.value_at_quantile(share));
+        Self { lag_ns_p50, lag_ns_p99, lag_ns_max: lag.max(), ..self }
     }
 }
 
@@ -252,5 +306,30 @@ mod tests {
         assert!(Client::new(0.5, &thousand(), &latency).bottleneck);
         let slow = Latency { ns_p99: 20_000_000_000, ..latency };
         assert!(!Client::new(0.5, &thousand(), &slow).bottleneck);
+    }
+
+    #[test]
+    fn a_client_for_which_deliveries_wait_bounds_their_latency() {
+        let client = Client::default().lagging(&thousand());
+        let [p50, p99] = [client.lag_ns_p50, client.lag_ns_p99].map(|ns| ns / 1_000_000);
+        assert!((500..=501).contains(&p50) && (990..=991).contains(&p99), "{client:?}");
+        let of = |ns_p99, client| {
+            let latency = Latency { count: 1, ns_p99, ..Latency::default() };
+            Outcome { latency, client, ..Outcome::default() }.is_latency_the_clients()
+        };
+        assert!(of(3_000_000_000, client) && !of(5_000_000_000, client));
+        let mut short = histogram().unwrap();
+        short.saturating_record(CLIENT_LAG_NS_MAX / 2);
+        assert!(!of(1_000, Client::default().lagging(&short)));
+    }
+
+    #[test]
+    fn the_rate_of_a_server_that_fell_behind_is_its_own() {
+        let outcome = Outcome { seconds: 2.0, delivered: 1_000, ..Outcome::default() };
+        assert_eq!(outcome.deliveries_per_second(), 500.0);
+        let late = Outcome { delivering_seconds: 4.0, ..outcome.clone() };
+        assert_eq!(late.deliveries_per_second(), 250.0);
+        let early = Outcome { delivering_seconds: 1.99, ..outcome };
+        assert_eq!(early.deliveries_per_second(), 500.0);
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn describe(outcome: &Outcome) -> String {
     if outcome.expected > 0 {
         row("published", outcome.published.to_string());
         row("delivered", format!("{} of {}", outcome.delivered, outcome.expected));
-        row("deliveries/s", format!("{:.0}", outcome.delivered as f64 / outcome.seconds));
+        row("deliveries/s", format!("{:.0}", outcome.deliveries_per_second()));
     }
     let latency = &outcome.latency;
     if latency.count > 0 {
@@ -40,6 +40,9 @@ pub(super) fn describe(outcome: &Outcome) -> String {
     }
     row("client CPU", format!("{:.0} %", outcome.client.cpu_share * 100.0));
     row("client late p99 µs", format!("{:.0}", outcome.client.late_ns_p99 as f64 / 1e3));
+    if outcome.client.lag_ns_max > 0 {
+        row("client lag p99 µs", format!("{:.0}", outcome.client.lag_ns_p99 as f64 / 1e3));
+    }
     for (name, value) in outcome.extra.iter().filter(|(_, value)| **value != 0.0) {
         let digits = if value.fract() == 0.0 { 0 } else { 3 };
         row(&name.replace('_', " "), format!("{value:.digits$}"));
@@ -74,6 +77,9 @@ pub(super) fn verdict(outcome: &Outcome) -> String {
     if outcome.expected > 0 && outcome.delivered == 0 {
         text += " Nothing arrived at all: does this server pass on what one connection sends to \
                  the others on its path (see --subscribe and --publish)?";
+    }
+    if outcome.is_latency_the_clients() && !outcome.client.bottleneck {
+        text += " Deliveries waited for the client: p99 is its own as much as the server's.";
     }
     if outcome.client.bottleneck {
         text += " The client was the bottleneck: the latency is its own, not the server's.";

@@ -20,6 +20,8 @@ pub struct Meter<'a> {
     own: OwnLoad,
     idle_ns: u64,
     sockets_before: u64,
+    sockets_max: u64,
+    sampled_ns: u64,
 }
 
 /// What a stretch has cost.
@@ -40,7 +42,30 @@ impl<'a> Meter<'a> {
     pub fn start(site: &'a Site, swarm: &Swarm, sockets_before: u64) -> Result<Self> {
         let before = site.usage()?;
         let (own, idle_ns, started_ns) = (OwnLoad::start(), swarm.idle_ns(), clock::now_ns());
-        Ok(Self { site, before, started_ns, own, idle_ns, sockets_before })
+        let (sockets_max, sampled_ns) = (0, started_ns);
+        Ok(Self { site, before, started_ns, own, idle_ns, sockets_before, sockets_max, sampled_ns })
+    }
+
+    /// Looks at the memory of sockets when the last look is [`SAMPLE_EVERY_NS`] ago: once all is
+    /// delivered, nothing of it is left to see.
+    ///
+    /// # Errors
+    /// As [`sockets_bytes`].
+    pub fn sample(&mut self) -> Result<()> {
+        if clock::now_ns() - self.sampled_ns < SAMPLE_EVERY_NS {
+            return Ok(());
+        }
+        self.sample_now()
+    }
+
+    /// As [`Meter::sample`], whenever the last look was.
+    ///
+    /// # Errors
+    /// As [`sockets_bytes`].
+    pub fn sample_now(&mut self) -> Result<()> {
+        self.sampled_ns = clock::now_ns();
+        self.sockets_max = self.sockets_max.max(sockets_bytes()?);
+        Ok(())
     }
 
     /// Looks at what the stretch has cost so far, over `deliveries` (or what is counted instead).
@@ -52,7 +77,7 @@ impl<'a> Meter<'a> {
         let wall = Duration::from_nanos(clock::now_ns() - self.started_ns);
         let idle_share =
             (swarm.idle_ns() - self.idle_ns) as f64 / self.own.elapsed().as_nanos() as f64;
-        let sockets = sockets_bytes()?.saturating_sub(self.sockets_before);
+        let sockets = self.sockets_max.max(sockets_bytes()?).saturating_sub(self.sockets_before);
         let after = self.site.usage()?;
         let cost = self
             .before
@@ -61,3 +86,6 @@ impl<'a> Meter<'a> {
         Ok(Bill { cost, client_share: (own_share - idle_share).max(0.0) })
     }
 }
+
+/// Seldom enough to be no load: a look takes 12 µs.
+const SAMPLE_EVERY_NS: u64 = 250_000_000;

@@ -36,19 +36,22 @@ pub fn run(site: &Site, shape: &Shape) -> Result<Outcome> {
     let audience = Audience::open(&mut swarm, shape)?;
     swarm.set_busy(shape.busy);
     let mut round = Round::begin(shape, &audience)?;
-    drive_until(&mut swarm, &mut round, clock::now_ns() + nanoseconds(shape.warm_up))?;
+    drive_until(&mut swarm, &mut round, None, clock::now_ns() + nanoseconds(shape.warm_up))?;
 
-    let meter = Meter::start(site, &swarm, sockets_before)?;
+    let mut meter = Meter::start(site, &swarm, sockets_before)?;
     let already = round.received();
     let from_ns = clock::now_ns() + SETTLE_NS;
     let until_ns = from_ns + nanoseconds(shape.measured);
     round.measure(from_ns, until_ns);
-    drive_until(&mut swarm, &mut round, until_ns)?;
+    swarm.forget_lag();
+    drive_until(&mut swarm, &mut round, Some(&mut meter), until_ns)?;
+    meter.sample_now()?;
     round.end_publishing();
     let bill = drain(&mut swarm, &mut round, &meter, already)?;
 
     let mut outcome = round.outcome();
-    outcome.client = Client::new(bill.client_share, round.late(), &outcome.latency);
+    outcome.client =
+        Client::new(bill.client_share, round.late(), &outcome.latency).lagging(swarm.lag());
     let extra = &mut outcome.extra;
     extra.insert("connections_ended".into(), audience.ended(&swarm) as f64);
     extra.insert("slow_connections_ended".into(), audience.slow_ended(&swarm) as f64);
@@ -83,9 +86,15 @@ fn drain(swarm: &mut Swarm, round: &mut Round, meter: &Meter<'_>, already: u64) 
     }
 }
 
-fn drive_until(swarm: &mut Swarm, round: &mut Round, until_ns: u64) -> Result<()> {
+fn drive_until(
+    swarm: &mut Swarm,
+    round: &mut Round,
+    mut meter: Option<&mut Meter<'_>>,
+    until_ns: u64,
+) -> Result<()> {
     while let Some(left) = until_ns.checked_sub(clock::now_ns()).filter(|&left| left > 0) {
         swarm.drive(Duration::from_nanos(left.min(TURN_NS_MAX)), round)?;
+        meter.as_deref_mut().map_or(Ok(()), Meter::sample)?;
     }
     // What became due in the last sleep.
     swarm.drive(Duration::ZERO, round)

@@ -61,6 +61,9 @@ struct Tally {
     duplicated: u64,
     reordered: u64,
     held_back: u64,
+    /// When the first delivery that counts came, and the last; 0 before that.
+    first_ns: u64,
+    last_ns: u64,
 }
 
 impl Round {
@@ -142,6 +145,7 @@ impl Round {
             duplicated,
             reordered,
             latency: Latency::from_histogram(&self.latency),
+            delivering_seconds: (self.tally.last_ns - self.tally.first_ns) as f64 / 1e9,
             extra,
             ..Outcome::default()
         }
@@ -172,6 +176,10 @@ impl Round {
                 self.tally.delivered += counts;
                 self.tally.reordered += counts * u64::from(arrival == Arrival::Reordered);
                 if counts == 1 {
+                    if self.tally.first_ns == 0 {
+                        self.tally.first_ns = received_ns;
+                    }
+                    self.tally.last_ns = received_ns;
                     self.latency.saturating_record(received_ns - stamp.due_ns);
                 }
                 if let Source::Closed { on_their_way, .. } = &mut self.pace {

@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use output::Output;
-pub use usage::{Usage, sockets_bytes};
+pub use usage::{Usage, rss_bytes, sockets_bytes};
 
 /// What to start, and where.
 #[derive(Debug, Clone)]
@@ -385,7 +385,10 @@ mod tests {
     #[test]
     fn usage_counts_the_work_of_the_child() {
         let script = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done; echo 127.0.0.1:1; sleep 9";
-        let usage = shell(script).start().unwrap().usage().unwrap();
+        let process = shell(script).start().unwrap();
+        let usage = process.usage().unwrap();
+        let alone = rss_bytes(process.pid()).unwrap();
+        assert!(alone.abs_diff(usage.rss_bytes) <= usage.rss_bytes / 4, "{alone}: {usage:?}");
         assert!(usage.cpu >= Duration::from_millis(20), "{usage:?}");
         assert!(usage.rss_bytes > usage.rss_anon_bytes && usage.rss_anon_bytes > 0);
         assert!(usage.fds >= 3 && usage.threads == 1, "{usage:?}");

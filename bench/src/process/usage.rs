@@ -53,6 +53,17 @@ impl Usage {
     }
 }
 
+/// Resident memory of process `pid` in bytes, shared pages included: one short file, where
+/// [`Usage::of`] reads many.
+///
+/// # Errors
+/// When the process is gone.
+pub fn rss_bytes(pid: u32) -> Result<u64> {
+    let statm = read(pid, "statm")?;
+    let pages = statm.split_ascii_whitespace().nth(1).ok_or_eyre("/proc/PID/statm is too short")?;
+    Ok(pages.parse::<u64>()? * rustix::param::page_size() as u64)
+}
+
 /// Memory that all TCP sockets of the machine hold in the kernel, in bytes.
 ///
 /// # Errors

@@ -85,10 +85,11 @@ impl Figure {
             Self::P999 => latency(outcome.latency.ns_p999),
             Self::Max => latency(outcome.latency.ns_max),
             Self::DeliveriesPerSecond => (outcome.delivered > 0 || outcome.expected > 0)
-                .then(|| outcome.delivered as f64 / outcome.seconds),
+                .then(|| outcome.deliveries_per_second()),
             Self::Rss => cost.map(|cost| cost.rss_bytes as f64),
             Self::Switches => cost.map(|cost| {
-                (cost.switches_voluntary + cost.switches_forced) as f64 / outcome.seconds
+                let seconds = if cost.seconds > 0.0 { cost.seconds } else { outcome.seconds };
+                (cost.switches_voluntary + cost.switches_forced) as f64 / seconds
             }),
             Self::Extra(name) => outcome.extra.get(name.as_ref()).copied(),
         }
@@ -158,6 +159,12 @@ impl Section {
     #[must_use]
     pub fn client_bound(&self, server: &str) -> usize {
         self.outcomes(server).filter(|outcome| outcome.client.bottleneck).count()
+    }
+
+    /// Rounds in which the latency at 99 % was the load client's as much as the server's.
+    #[must_use]
+    pub fn lagged(&self, server: &str) -> usize {
+        self.outcomes(server).filter(|outcome| outcome.is_latency_the_clients()).count()
     }
 
     fn turns_of<'s>(&'s self, server: &'s str) -> impl Iterator<Item = &'s Turn> {
@@ -234,6 +241,7 @@ pub(super) mod tests {
         assert_eq!(section.median("bun", &Figure::CpuPerDelivery), Some(3.0));
         assert_eq!(section.lost("bun").sum(), 3);
         assert_eq!(section.client_bound("corecast"), 2);
+        assert_eq!(section.lagged("corecast"), 0);
         assert_eq!(section.failures("corecast").collect::<Vec<_>>(), [(1, "the server died")]);
     }
 

@@ -147,6 +147,15 @@ impl Section {
                     self.outcomes(server).count()
                 );
             }
+            let lagged = self.lagged(server);
+            if lagged > 0 {
+                let _ = writeln!(
+                    text,
+                    "{mark}{server}: in {lagged} of {} rounds p99 is the load client's as much as \
+                     the server's: deliveries waited for it.",
+                    self.outcomes(server).count()
+                );
+            }
         }
         text
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use eyre::{Result, WrapErr, eyre};
 
 use super::play::Watched;
-use crate::process::Usage;
+use crate::process::{Usage, rss_bytes};
 use crate::servers::{Server, ServerOptions, Site};
 
 /// A running corecast, and where it takes records. Its files are removed in the end.
@@ -80,7 +80,9 @@ pub fn usage(site: &Site) -> Result<Usage> {
 /// Those of `run`, with the server's last words.
 pub fn watch<T>(name: &str, site: &Site, run: impl FnOnce(Watched<'_>) -> Result<T>) -> Result<T> {
     let usage = || usage(site);
-    let watched = Watched { name, address: site.address, usage: &usage };
+    let unknown = || eyre!("the process of {name} is not known");
+    let rss_bytes = || rss_bytes(site.pid().ok_or_else(unknown)?);
+    let watched = Watched { name, address: site.address, usage: &usage, rss_bytes: &rss_bytes };
     run(watched).wrap_err_with(|| format!("{name}: {}", site.output()))
 }
 

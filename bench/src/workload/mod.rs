@@ -10,6 +10,7 @@ pub mod ingest;
 pub mod play;
 pub mod replay;
 pub mod shown;
+mod spent;
 pub mod stalled;
 pub mod storm;
 pub mod symbols;

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use eyre::{Result, WrapErr};
+use eyre::Result;
 use hdrhistogram::Histogram;
 
 use super::gateway::Gateway;
+use super::spent::Spent;
 use crate::clock;
-use crate::measure::{CLIENT_BUSY_SHARE, OwnLoad};
+use crate::measure::CLIENT_BUSY_SHARE;
 use crate::outcome::{Client, Cost, histogram};
-use crate::process::{Usage, sockets_bytes};
+use crate::process::Usage;
 use crate::swarm::{Delivery, Swarm};
 
 /// A server under measurement.
@@ -24,6 +25,8 @@ pub struct Watched<'a> {
     pub address: SocketAddr,
     /// What its process uses.
     pub usage: &'a dyn Fn() -> Result<Usage>,
+    /// The resident memory of its process alone, in bytes: asked again and again.
+    pub rss_bytes: &'a dyn Fn() -> Result<u64>,
 }
 
 /// What looks at what arrives.
@@ -95,19 +98,24 @@ pub fn play(
 ) -> Result<Played> {
     let ended =
         |swarm: &Swarm| (0..bounds.healthy).filter(|client| swarm.end(*client).is_some()).count();
-    let (before, load) = ((watched.usage)()?, OwnLoad::start());
-    let (started_ns, mut looked_ns) = (clock::now_ns(), 0);
+    let mut spent = Spent::begin(&watched)?;
+    let (started_ns, mut looked_ns) = (spent.started_ns, 0);
     let (mut last_ns, mut delivered, mut rss_bytes_max) = (started_ns, 0, 0);
+    swarm.forget_lag();
     let play_ns = bounds.play.as_nanos() as u64;
     let stop = loop {
         swarm.poll(Duration::from_millis(5), &mut |delivery| observer.take(&delivery))?;
         let now_ns = clock::now_ns();
         if observer.delivered() > delivered {
             (delivered, last_ns) = (observer.delivered(), now_ns);
+            spent.goes_on();
+        } else if gateway.is_finished() && now_ns - last_ns > LOOK_AFTER_NS {
+            spent.read(&watched)?;
         }
         if now_ns - looked_ns > LOOK_EVERY_NS {
             looked_ns = now_ns;
-            rss_bytes_max = rss_bytes_max.max((watched.usage)()?.rss_bytes);
+            spent.sample()?;
+            rss_bytes_max = rss_bytes_max.max((watched.rss_bytes)()?);
             if rss_bytes_max > bounds.memory_bytes_max {
                 break Some(Stop::Memory);
             }
@@ -124,11 +132,9 @@ pub fn play(
             break Some(Stop::Behind);
         }
     };
-    let (until_ns, cpu_share, elapsed) = (clock::now_ns(), load.share(), load.elapsed());
-    let usage = (watched.usage)().wrap_err("the server has ended")?;
-    let quiet = Duration::from_nanos(clock::now_ns() - last_ns);
-    let wall = elapsed.saturating_sub(quiet).max(Duration::from_millis(1));
-    let cost = Cost::between(&before, &usage, sockets_bytes()?, wall, delivered);
+    let until_ns = clock::now_ns();
+    let wall = Duration::from_nanos(last_ns - started_ns).max(Duration::from_millis(1));
+    let (cost, cpu_share) = spent.over(&watched, wall, delivered)?;
     let ended = ended(swarm);
     let (sent, late) = finish(gateway)?;
     let client = Client {
@@ -137,7 +143,9 @@ pub fn play(
         late_ns_max: late.max(),
         // Who publishes shares this CPU with who reads: that it is late follows from this.
         bottleneck: cpu_share >= CLIENT_BUSY_SHARE,
-    };
+        ..Client::default()
+    }
+    .lagging(swarm.lag());
     let seconds = wall.as_secs_f64();
     Ok(Played { sent, seconds, cost, client, stop, until_ns, ended, rss_bytes_max })
 }
@@ -178,6 +186,8 @@ impl std::fmt::Debug for Watched<'_> {
     }
 }
 
+/// Without a delivery for this long after the last message was sent, it is read what was spent.
+const LOOK_AFTER_NS: u64 = 100_000_000;
 const LOOK_EVERY_NS: u64 = 100_000_000;
 /// Nothing for so long after the last message was sent: what is missing will not come.
 const QUIET_NS_MAX: u64 = 2_000_000_000;

@@ -214,6 +214,7 @@ fn outcome(name: &str, shape: &Shape, played: &Played, figures: Figures) -> Outc
         server: name.to_owned(),
         workload: shape.to_string(),
         seconds: played.seconds,
+        delivering_seconds: played.seconds,
         published: played.sent,
         expected: figures.expected,
         delivered: figures.delivered,

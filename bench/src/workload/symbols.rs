@@ -116,6 +116,7 @@ pub fn run(watched: Watched<'_>, speech: &Speech, shape: &Shape) -> Result<Outco
         server: watched.name.to_owned(),
         workload: format!("symbols {shape}"),
         seconds: played.seconds,
+        delivering_seconds: played.seconds,
         published: played.sent,
         expected,
         delivered: seen.delivered,
