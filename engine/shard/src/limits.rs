@@ -33,8 +33,10 @@ pub const PENDING_PUBLISHES_MAX: usize = 16_384;
 /// Publications that are accepted and not yet queued on every shard, in bytes of encoded frames.
 pub const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Frames of one socket that one write gathers. Linux takes 1,024 (UIO_MAXIOV).
-pub const GATHER_FRAMES_MAX: usize = 64;
+/// Frames of one socket that one write gathers. Linux takes 1,024 (UIO_MAXIOV), which is no better:
+/// at 11,000 small messages a second to 1,000 sockets a delivery costs 0.140 µs with 64, 0.090 with
+/// 256 and with 1,024.
+pub const GATHER_FRAMES_MAX: usize = 256;
 
 /// Sockets that one submission of the batch ring serves.
 pub const FLUSH_BATCH_MAX: usize = 512;
