@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use corecast_hub::{Codec, Namespace, Policy, RawCodec};
 use corecast_shard::config::{
-    ConnectionConfig, FlushConfig, MeshConfig, OutboxConfig, PolicyRule, SocketConfig, TopicConfig,
+    ConnectionConfig, FlushConfig, MeshConfig, OutboxConfig, PolicyRule, PollConfig, SocketConfig,
+    TopicConfig,
 };
 use corecast_shard::{Backend, Config, Handler, PageError, Pages, ShardId, StartError};
 
@@ -153,6 +154,13 @@ impl Builder {
     #[must_use]
     pub fn flush(mut self, flush: FlushConfig) -> Self {
         self.config.flush = flush;
+        self
+    }
+
+    /// Tuning of the wait for what happens next.
+    #[must_use]
+    pub fn poll(mut self, poll: PollConfig) -> Self {
+        self.config.poll = poll;
         self
     }
 

@@ -44,6 +44,8 @@ pub struct Config {
     pub mesh: MeshConfig,
     /// Tuning of the flusher.
     pub flush: FlushConfig,
+    /// Tuning of the wait for what happens next.
+    pub poll: PollConfig,
 }
 
 /// How frames reach the sockets.
@@ -157,6 +159,17 @@ pub struct FlushConfig {
     pub window_under_load: bool,
 }
 
+/// Tuning of the wait for what happens next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PollConfig {
+    /// How long a shard asks again and again before it sleeps, in microseconds, at most 1,000,000:
+    /// it answers sooner, and its CPU is busy meanwhile. 0: not at all.
+    pub spin_us: u64,
+    /// Whether it does so before every sleep, and not only where the waits before were short.
+    pub spin_always: bool,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -172,6 +185,7 @@ impl Default for Config {
             socket: SocketConfig::default(),
             mesh: MeshConfig::default(),
             flush: FlushConfig::default(),
+            poll: PollConfig::default(),
         }
     }
 }
@@ -267,5 +281,11 @@ impl Default for FlushConfig {
             window_us: 0,
             window_under_load: true,
         }
+    }
+}
+
+impl Default for PollConfig {
+    fn default() -> Self {
+        Self { spin_us: limits::SPIN_US, spin_always: false }
     }
 }

@@ -37,6 +37,7 @@ mod setup;
 mod shard;
 mod signal;
 mod socket;
+mod spin;
 mod stats;
 mod stream;
 mod sweep;

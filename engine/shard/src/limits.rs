@@ -50,6 +50,10 @@ pub const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// Unsent bytes in the kernel above which a socket is not writable (`TCP_NOTSENT_LOWAT`).
 pub const NOTSENT_LOWAT_BYTES: u32 = 16 * 1024;
 
+/// Time for which a shard stays awake where the waits of late were short, in microseconds: less
+/// than what a sleep and its end take.
+pub const SPIN_US: u64 = 25;
+
 /// Sockets that the kernel tells of at once.
 pub const WATCH_EVENTS_MAX: usize = 1_024;
 

@@ -15,6 +15,7 @@ use crate::flush::Flusher;
 use crate::handler::Handler;
 use crate::limits::WATCH_EVENTS_MAX;
 use crate::shard::{Shard, slot_mut};
+use crate::spin::Spin;
 use crate::watch::{INBOX, LISTENER};
 use crate::{signal, turns};
 
@@ -30,13 +31,14 @@ const PUT_OFFS_MAX: u32 = 4;
 pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mut flusher: Flusher) {
     let mut events = Vec::with_capacity(WATCH_EVENTS_MAX);
     let inbox = &shard.mesh.inboxes[usize::from(shard.id.0)];
+    let mut spin = Spin::new(&shard.config.poll);
     loop {
-        let mut sleep = serve_others(&shard, &mut flusher).await;
-        if !sleep.is_zero() && !inbox.fall_asleep() {
-            sleep = Duration::ZERO;
+        let sleep = serve_others(&shard, &mut flusher).await;
+        if sleep.is_zero() {
+            shard.watch.collect(&mut events, sleep);
+        } else {
+            wait(&shard, &mut events, &mut spin, sleep);
         }
-        shard.watch.collect(&mut events, sleep);
-        inbox.wake_up();
         tell(&shard, &events);
         turns::go_on(&shard);
         if !inbox.is_empty() {
@@ -46,6 +48,29 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mut flusher: Flusher) {
         turns::give(&shard);
         flusher.turn(&shard);
     }
+}
+
+/// Waits at most `sleep` for something to happen: awake for as long as that pays, then asleep.
+fn wait<H: Handler>(shard: &Shard<H>, events: &mut Vec<Event>, spin: &mut Spin, sleep: Duration) {
+    let inbox = &shard.mesh.inboxes[usize::from(shard.id.0)];
+    let begun = shard.clock.now();
+    let awake_until = begun.after(spin.longest().min(sleep));
+    let mut waited = Duration::ZERO;
+    while shard.clock.now() < awake_until {
+        shard.watch.collect(events, Duration::ZERO);
+        waited = shard.clock.now().since(begun);
+        if !events.is_empty() || !inbox.is_empty() {
+            return spin.waited(waited, true, false);
+        }
+    }
+    let is_asleep = inbox.fall_asleep();
+    let rest = if is_asleep { sleep.saturating_sub(waited) } else { Duration::ZERO };
+    shard.watch.collect(events, rest);
+    inbox.wake_up();
+    let happened = !events.is_empty() || !inbox.is_empty();
+    // Behind a time awake in vain, the wait was long in any case.
+    let slept_at_once = waited.is_zero();
+    spin.waited(shard.clock.now().since(begun), happened && slept_at_once, true);
 }
 
 /// Lets all tasks that can run have their turn, and does what they cause. Returns how long the

@@ -186,6 +186,18 @@ pub(super) const REFERENCE: &[Key] = &[
         "Whether the window is kept only while writing takes more \
         than half of the shard's time.",
     ),
+    key(
+        "poll.spin_us",
+        "µs",
+        "How long a shard asks the kernel again and again before it sleeps; \
+        0: not at all.",
+    ),
+    key(
+        "poll.spin_always",
+        "",
+        "Whether it does so before every sleep, and not only where the \
+        waits of late were short: the lowest latency, for a CPU that is always busy.",
+    ),
     key("feed.enabled", "", "Whether `corecast serve` speaks the feed's protocol."),
     key("feed.path", "", "Its path.").text("a path that is not under `/ws/`"),
     key("feed.heartbeat_ms", "ms", "Time between two heartbeats; 0: there are none.").reloadable(),
