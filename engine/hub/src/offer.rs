@@ -180,7 +180,10 @@ impl Target<'_> {
         let fits = lost.frames > 0 && outbox.fits(self.bytes, ledger);
         let range = match lost.range {
             _ if fits || offer.seq == UNNUMBERED => lost.range,
-            range => Some((range.map_or(offer.seq, |(from, _)| from), offer.seq)),
+            range => {
+                let (from, to) = range.unwrap_or((offer.seq, offer.seq));
+                Some((from.min(offer.seq), to.max(offer.seq)))
+            }
         };
         let place = range.map_or(Ring::NOWHERE, |(from, to)| {
             let encoding = self.subscriber.encoding;

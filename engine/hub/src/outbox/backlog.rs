@@ -153,7 +153,11 @@ impl Outbox {
         while let Some(index) = next {
             let Some(entry) = self.remove(index, ledger) else { break };
             if let Some((from, to)) = entry.range() {
-                lost.range = Some((from, lost.range.map_or(to, |(_, to)| to)));
+                // What is told again stands behind newer numbers.
+                lost.range =
+                    Some(lost.range.map_or((from, to), |(least, greatest)| {
+                        (from.min(least), to.max(greatest))
+                    }));
             }
             lost.place = Some(index);
             lost.frames += u64::from(entry.kind.is_data());

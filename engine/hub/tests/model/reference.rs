@@ -188,7 +188,7 @@ impl Reference {
         let fits = lost_data > 0 && self.fits_bounds(conn, item.bytes.len());
         let mut range = range_of(&lost);
         if !fits && let Some((from, to)) = item.range() {
-            range = Some((range.map_or(from, |(from, _)| from), to));
+            range = Some(range.map_or((from, to), |lost| (lost.0.min(from), lost.1.max(to))));
         }
         if let Some((from, to)) = range {
             self.declare(conn, place, Gap { topic, from, to, reason }, Some(topic));
@@ -337,9 +337,8 @@ impl Reference {
 
 /// The numbers that were lost.
 pub(crate) fn range_of(lost: &[Item]) -> Option<(u64, u64)> {
-    let mut ranges = lost.iter().filter_map(Item::range);
-    let (from, to) = ranges.next()?;
-    Some((from, ranges.next_back().map_or(to, |(_, to)| to)))
+    let ranges = lost.iter().filter_map(Item::range);
+    ranges.reduce(|lost, (from, to)| (lost.0.min(from), lost.1.max(to)))
 }
 
 /// Takes a topic's frames and notices out; returns the place of the first, else the end.

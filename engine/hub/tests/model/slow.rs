@@ -125,6 +125,7 @@ impl Reference {
             conn.wake(self.now);
             let end = conn.queue.len();
             self.declare(conn, end, Gap { topic, from, to: covered, reason }, Some(topic));
+            conn.mark_dirty();
         }
         self.put(conn, policy, frames);
         conn.judge_resync(&self.limits);
@@ -140,9 +141,11 @@ impl Reference {
             conn.mark_dirty();
             return;
         }
-        if !frames.is_empty() {
-            conn.wake(self.now);
+        if frames.is_empty() {
+            // Nothing is queued: who was taken off the dirty list is with its writer.
+            return;
         }
+        conn.wake(self.now);
         for item in frames {
             self.totals.offered += 1;
             self.totals.delivered += 1;
