@@ -27,7 +27,7 @@ use crate::stats::ShardStats;
 use crate::watch::Watch;
 use crate::{ShardId, life, setup};
 
-/// Entries of the executor's rings: as many sockets may wait for readiness before it submits early.
+/// Entries of the executor's rings. No socket waits on them.
 const RING_DEPTH: usize = 1_024;
 
 /// No task of ours is to be preempted. And where glommio 0.9 finds its timer fired before it ran
