@@ -46,7 +46,7 @@ impl<'a> Meter<'a> {
         Ok(Self { site, before, started_ns, own, idle_ns, sockets_before, sockets_max, sampled_ns })
     }
 
-    /// Looks at the memory of sockets when the last look is [`SAMPLE_EVERY_NS`] ago: once all is
+    /// Looks at the memory of sockets when the last look is `SAMPLE_EVERY_NS` ago: once all is
     /// delivered, nothing of it is left to see.
     ///
     /// # Errors

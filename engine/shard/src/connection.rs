@@ -66,7 +66,7 @@ pub(crate) fn watch<H: Handler>(shard: &Shard<H>, conn: ConnId, wanted: Watched)
 
 /// Writes if the socket had been full, then reads what there is. Ready when the connection is over.
 fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
-    loop {
+    for _ in 0..limits::READS_PER_TURN_MAX {
         let (blocked, phase, unhandled, ended) = {
             let mut slots = shard.slots.borrow_mut();
             let Some(slot) = slot_mut(&mut slots, conn) else { return Poll::Ready(()) };
@@ -105,6 +105,9 @@ fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
             Poll::Ready(Err(error)) => return lost(shard, conn, &error.to_string()),
         }
     }
+    // Where urgent data may cut a read short, none of them is known to be the last.
+    shard.turns.put_off(conn);
+    Poll::Pending
 }
 
 /// Handles what an earlier turn had no budget for. Says whether there is still some.

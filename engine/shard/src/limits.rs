@@ -73,6 +73,9 @@ pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 /// Connections that are answered 503 in one turn when the process is out of descriptors.
 pub const REFUSALS_PER_TURN_MAX: usize = 64;
 
+/// Reads of one connection before others get their turn, where each ends before the bytes do.
+pub const READS_PER_TURN_MAX: u32 = 8;
+
 /// Messages of one connection that are handled before others get their turn.
 pub const MESSAGES_PER_TURN_MAX: usize = 256;
 

@@ -81,6 +81,10 @@ impl Admission {
         publications: usize,
         bytes: usize,
     ) -> Result<Ticket, PublishError> {
+        if publications == 0 {
+            // Of a batch of which each update was refused by itself.
+            return Ok(self.ticket(0, 0));
+        }
         let bytes_max = self.limits.pending_bytes_max;
         if bytes > bytes_max {
             return Err(PublishError::TooLarge { bytes, bytes_max });
