@@ -24,6 +24,7 @@ pub fn write(folder: &Path, files: &[File]) -> Result<()> {
     let cannot = || format!("cannot write to {} (--out)", folder.display());
     fs::create_dir_all(folder).wrap_err_with(cannot)?;
     for (name, text) in files {
+        let text = format!("{}\n", text.trim_end_matches('\n'));
         fs::write(folder.join(name), text).wrap_err_with(cannot)?;
     }
     eprintln!("{} files written to {}", files.len(), folder.display());

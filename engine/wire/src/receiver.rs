@@ -13,7 +13,7 @@ use crate::partial::Partial;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceiverLimits {
     /// Payload bytes of one message over all its fragments. Over it: 1009, judged by the
-    /// lengths that headers declare, before anything is kept.
+    /// lengths that headers declare, before anything is kept outside of the buffer read into.
     pub message_bytes_max: usize,
     /// Frames of one message, empty ones included. Over it: 1008.
     pub message_parts_max: u32,

@@ -157,13 +157,19 @@ fn dealt(dealt: usize) -> Settled {
     Settled { dealt, refused: Vec::new() }
 }
 
-#[tokio::test]
-async fn a_hello_counts_what_homes_have_taken_and_waits_for_the_rest() {
+/// A publisher has sent its first record, and its home has not answered.
+async fn one_record_on_its_way() -> (Server, Client, oneshot::Sender<Settled>) {
     let mut server = Server::new();
     let mut first = server.connect().await;
     assert_eq!(first.hear(WITHIN).await, Some(Said::Ack(0)));
     first.publish(1).await;
     let (1, settle) = server.given().await else { panic!("one record") };
+    (server, first, settle)
+}
+
+#[tokio::test]
+async fn a_hello_counts_what_homes_have_taken_and_waits_for_the_rest() {
+    let (server, first, settle) = one_record_on_its_way().await;
     drop(first);
     let mut second = server.connect().await;
     assert_eq!(second.hear(WHILE).await, None, "nobody knows yet what became of record 1");
@@ -173,11 +179,7 @@ async fn a_hello_counts_what_homes_have_taken_and_waits_for_the_rest() {
 
 #[tokio::test]
 async fn a_hello_does_not_count_what_was_lost_with_its_home() {
-    let mut server = Server::new();
-    let mut first = server.connect().await;
-    assert_eq!(first.hear(WITHIN).await, Some(Said::Ack(0)));
-    first.publish(1).await;
-    let (1, settle) = server.given().await else { panic!("one record") };
+    let (server, mut first, settle) = one_record_on_its_way().await;
     let mut second = server.connect().await;
     settle.send(dealt(0)).expect("somebody waits");
     assert_eq!(second.hear(WITHIN).await, ENDED);
