@@ -15,12 +15,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("corecast-wire", &[]),
     ("corecast-hub", &["corecast-wire"]),
     ("corecast-feed", &[]),
+    ("corecast-gate", &[]),
     ("corecast-tuning", &[]),
-    ("corecast-shard", &["corecast-hub", "corecast-tuning", "corecast-wire"]),
-    ("corecast", &["corecast-hub", "corecast-shard", "corecast-wire"]),
-    ("corecast-server", &["corecast", "corecast-feed", "corecast-tuning"]),
+    ("corecast-shard", &["corecast-gate", "corecast-hub", "corecast-tuning", "corecast-wire"]),
+    ("corecast", &["corecast-gate", "corecast-hub", "corecast-shard", "corecast-wire"]),
+    ("corecast-server", &["corecast", "corecast-feed", "corecast-gate", "corecast-tuning"]),
     ("corecast-bench", &["corecast-feed", "corecast-hub", "corecast-wire"]),
-    ("corecast-tests", &["corecast", "corecast-bench", "corecast-feed", "corecast-wire"]),
+    (
+        "corecast-tests",
+        &["corecast", "corecast-bench", "corecast-feed", "corecast-gate", "corecast-wire"],
+    ),
 ];
 
 /// Packages that only some crates may use.

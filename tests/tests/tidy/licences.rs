@@ -10,12 +10,15 @@ use crate::none;
 const DOUBLED: &[(&str, &str)] = &[
     ("base64", "tokio-websockets' is older than ours"),
     ("getrandom", "fastwebsockets' rand is older than tungstenite's"),
+    ("pem", "jsonwebtoken's is older than rcgen's"),
     ("rand", "fastwebsockets' is older than tungstenite's"),
     ("rand_core", "comes with rand"),
     ("socket2", "glommio's is older than tokio's"),
     ("syn", "derive macros are moving from 2 to 3"),
+    ("synstructure", "derive macros are moving from syn 2 to 3"),
     ("thiserror", "fastwebsockets' is older than ours"),
     ("thiserror-impl", "comes with thiserror"),
+    ("untrusted", "aws-lc-rs' is older than rustls-webpki's"),
 ];
 
 #[test]

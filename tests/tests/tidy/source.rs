@@ -121,9 +121,9 @@ fn protocol_crates_name_no_socket_runtime_or_clock() {
         "thread",
         "sleep",
     ];
-    let rooms = ["engine/wire/src/", "engine/hub/src/"];
+    let rooms = ["engine/wire/src/", "engine/hub/src/", "engine/gate/src/"];
     let protocol = FILES.iter().filter(|file| rooms.iter().any(|room| file.is_under(room)));
-    none("wire and hub are told what happens and when", uses(protocol, &banned));
+    none("wire, hub and gate are told what happens and when", uses(protocol, &banned));
 }
 
 /// Where one of `words` stands in code.
