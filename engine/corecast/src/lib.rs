@@ -60,8 +60,9 @@ pub use corecast_hub::{
 };
 pub use corecast_shard::{
     Accept, Backend, BatchReport, BatchReported, Config, ConnectionId, Context, Feed, FeedStats,
-    Handler, LatencySummary, Message, PageError, Pages, PublishError, PublishReport, Publisher,
-    Reject, Reported, ShardId, ShardPanic, StartError, Stats, TimerContext, UpdateOptions, config,
+    Handler, LatencySummary, Leave, Leaving, Left, Message, PageError, Pages, PublishError,
+    PublishReport, Publisher, Reject, Reported, ShardId, ShardPanic, StartError, Stats,
+    TimerContext, UpdateOptions, config,
 };
 pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 

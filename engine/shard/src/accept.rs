@@ -53,7 +53,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Rc<OwnedFd>) 
 }
 
 /// Gives a connection its place, or refuses it when the shard is full.
-fn admit<H: Handler>(shard: &Shard<H>, fd: OwnedFd, peer: SocketAddr) {
+pub(crate) fn admit<H: Handler>(shard: &Shard<H>, fd: OwnedFd, peer: SocketAddr) {
     if shard.live.get() >= shard.config.connection.connections_max {
         shard.stats.refused.add(1);
         let _ = socket::write(fd.as_raw_fd(), &[IoSlice::new(FULL)]);

@@ -75,9 +75,9 @@ fn perform<H: Handler>(shard: &Shard<H>, job: &Job) -> u64 {
             1
         }
         Job::Node(_) | Job::Tell { .. } => unreachable!("done where they are taken out"),
-        Job::Shutdown { deadline } => {
+        Job::Leave(order) => {
             drop(hub);
-            shard.leave(*deadline);
+            shard.leave(Arc::clone(order));
             1
         }
         #[cfg(feature = "fault-injection")]

@@ -3,15 +3,17 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use corecast_hub::{Codec, Namespaces};
+use corecast_hub::{Codec, Namespaces, Timestamp};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{ShardPanic, StartError};
 use crate::handler::Handler;
+use crate::leave::{Leave, Left, Order};
 use crate::limits::MESH_OWN_JOBS_MAX;
 use crate::lock::Lock;
 use crate::mesh::admission::Admission;
@@ -159,13 +161,39 @@ impl Engine {
         self.reader.lock().read(self.stats.iter().map(|stats| &**stats))
     }
 
+    /// Leaves in order: health checks are answered 503, handlers are told, who had begun to connect
+    /// is still answered, and the Closes are spread over a time. Given again, the earlier ends hold.
+    /// Works on any async runtime.
+    ///
+    /// # Errors
+    /// When a shard had panicked.
+    pub async fn leave(&self, leave: Leave) -> Result<Left, ShardPanic> {
+        self.begin_leave(leave);
+        self.ended().await?;
+        Ok(self.outcome.left(self.clock.now()))
+    }
+
+    /// [`leave`](Self::leave) for a plain thread. Never call it on a shard.
+    ///
+    /// # Errors
+    /// When a shard had panicked.
+    pub fn leave_blocking(&self, leave: Leave) -> Result<Left, ShardPanic> {
+        futures_lite::future::block_on(self.leave(leave))
+    }
+
+    /// Health checks (`/healthz`) are answered 503 from now on, or 200 again: so that nobody new is
+    /// sent here. Everything else goes on.
+    pub fn set_draining(&self, draining: bool) {
+        self.mesh.draining.store(draining, Ordering::Relaxed);
+    }
+
     /// Ends the engine in order: no new connections, what is queued still leaves, then Close 1001
     /// to each peer. What is not closed by the deadline is dropped. Works on any async runtime.
     ///
     /// # Errors
     /// When a shard had panicked.
     pub async fn shutdown(&self, deadline: Duration) -> Result<(), ShardPanic> {
-        self.begin_shutdown(deadline);
+        self.begin_leave(Leave::within(deadline));
         self.ended().await
     }
 
@@ -211,8 +239,11 @@ impl Engine {
         self.mesh.post(shard, Job::NoBuffers(writes));
     }
 
-    fn begin_shutdown(&self, deadline: Duration) {
-        self.mesh.leave(self.clock.now().after(deadline));
+    fn begin_leave(&self, leave: Leave) {
+        let order = Order::new(leave, self.clock.now());
+        self.set_draining(true);
+        self.outcome.begun(order.begun);
+        self.mesh.leave(&order);
     }
 }
 
@@ -228,7 +259,7 @@ impl Drop for Engine {
         let deadline = Duration::from_millis(500);
         if on_a_shard {
             // A shard cannot wait for its own end.
-            self.begin_shutdown(deadline);
+            self.begin_leave(Leave::within(deadline));
         } else {
             let _ = self.shutdown_blocking(deadline);
         }
@@ -236,10 +267,10 @@ impl Drop for Engine {
 }
 
 impl Mesh {
-    /// Orders every shard to leave by `deadline`.
-    pub(crate) fn leave(&self, deadline: corecast_hub::Timestamp) {
+    /// Orders every shard to leave.
+    pub(crate) fn leave(&self, order: &Arc<Order>) {
         for inbox in &self.inboxes {
-            inbox.post(Job::Shutdown { deadline });
+            inbox.post(Job::Leave(Arc::clone(order)));
         }
     }
 }
@@ -255,9 +286,9 @@ fn connect_all(config: &Config, shards: usize) -> Result<(Arc<Mesh>, Vec<Mailbox
     let both = (0..shards).map(both).collect::<Result<Vec<_>, _>>()?;
     let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) = both.into_iter().unzip();
     let admission = Admission::new(config.mesh.clone(), &config.outbox);
-    let (speakers, refusals) = Default::default();
+    let (speakers, refusals, draining) = Default::default();
     let inboxes = inboxes.into();
-    Ok((Arc::new(Mesh { inboxes, admission, speakers, refusals }), mailboxes))
+    Ok((Arc::new(Mesh { inboxes, admission, speakers, refusals, draining }), mailboxes))
 }
 
 /// What the shards' threads leave behind.
@@ -272,11 +303,13 @@ pub(crate) struct Outcome {
 struct Ending {
     running: usize,
     panic: Option<ShardPanic>,
+    begun: Option<Timestamp>,
+    left: Left,
 }
 
 impl Outcome {
     fn new(running: usize, admission: Arc<Admission>) -> Self {
-        let ending = Lock::new(Ending { running, panic: None });
+        let ending = Lock::new(Ending { running, panic: None, begun: None, left: Left::default() });
         Self { ending, waiters: Waiters::default(), admission }
     }
 
@@ -293,6 +326,20 @@ impl Outcome {
             self.admission.stop();
             self.waiters.wake();
         }
+    }
+
+    /// What a shard's leave came to.
+    pub(crate) fn note_left(&self, left: Left) {
+        self.ending.lock().left.add(left);
+    }
+
+    fn begun(&self, at: Timestamp) {
+        self.ending.lock().begun.get_or_insert(at);
+    }
+
+    fn left(&self, now: Timestamp) -> Left {
+        let ending = self.ending.lock();
+        Left { took: now.since(ending.begun.unwrap_or(now)), ..ending.left }
     }
 
     fn ended(&self) -> impl Future<Output = Result<(), ShardPanic>> + '_ {

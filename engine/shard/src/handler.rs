@@ -6,7 +6,7 @@ use corecast_hub::node::Event;
 use corecast_hub::session::Closed;
 use corecast_wire::{Frame, Upgrade};
 
-use crate::{Context, TimerContext};
+use crate::{Context, Leaving, TimerContext};
 
 /// The behaviour of a service, called on the shard that owns the connection.
 ///
@@ -55,6 +55,13 @@ pub trait Handler: 'static {
     fn on_timer(&mut self, context: &mut TimerContext<'_>) -> Option<Duration> {
         let _ = context;
         None
+    }
+
+    /// The engine leaves: this connection will be closed, behind what is queued for it until then.
+    /// Called once for each connection that is open when the leave begins or that opens while it
+    /// lasts, and before it is closed.
+    fn on_leaving(&mut self, data: &mut Self::Data, leaving: &Leaving, context: &mut Context<'_>) {
+        let _ = (data, leaving, context);
     }
 
     /// The connection is over: called exactly once for each `on_open`, with who ended it and why;

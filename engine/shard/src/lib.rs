@@ -9,7 +9,7 @@
 //! to read), `turns` and `connection` (whose turn it is, and the turn), `upgrade` (handshake),
 //! `closing`, `flush` (writes, by the ring or by `sendmsg`), `mesh` and `courier` (between
 //! threads), `pace` (who may read), `timers`, `sweep` (deadlines), `thread` and `life` (of a
-//! shard).
+//! shard), `leave` and `departure` (its end in order).
 
 mod accept;
 mod carrier;
@@ -19,11 +19,13 @@ pub mod config;
 mod connection;
 mod context;
 mod courier;
+mod departure;
 mod engine;
 mod error;
 mod feed;
 mod flush;
 mod handler;
+mod leave;
 mod life;
 pub mod limits;
 mod lock;
@@ -59,6 +61,7 @@ pub use engine::Engine;
 pub use error::{PublishError, ShardPanic, StartError};
 pub use feed::{Feed, TimerContext, UpdateOptions};
 pub use handler::{Accept, Handler, Message, Reject};
+pub use leave::{Leave, Leaving, Left};
 pub use mesh::{BatchReport, BatchReported, PublishReport, Reported};
 pub use pages::{PageError, Pages};
 pub use publisher::Publisher;

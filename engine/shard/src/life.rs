@@ -1,20 +1,18 @@
 //! The life of a shard on its thread: its tasks, and the order in which it leaves.
 
-use std::net::Shutdown;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use corecast_hub::Timestamp;
 use corecast_hub::session::ClosedBy;
-use corecast_wire::CloseCode;
 
 use crate::flush::Flusher;
 use crate::handler::Handler;
 use crate::mesh::Mailbox;
 use crate::shard::Shard;
 use crate::thread::Started;
-use crate::{accept, carrier, courier, pace, round, socket, sweep};
+use crate::{accept, carrier, courier, departure, pace, round, sweep};
 
 /// Time without one of them going after which aborted connections are given up.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
@@ -43,10 +41,7 @@ pub(crate) async fn live<H: Handler>(
     let _ = started.send(Ok(()));
     drop(started);
     shard.left.wait().await;
-    accept.cancel().await;
-    // The thread keeps a copy of it: who comes now is to be refused, not to wait for a reset.
-    socket::shut(listener.as_raw_fd(), Shutdown::Both);
-    close_all(&shard);
+    departure::run(&shard, &listener, accept).await;
     wait_until_deadline(&shard).await;
     abort_all(&shard);
     wait_while_they_go(&shard).await;
@@ -78,13 +73,6 @@ async fn wait_while_they_go<H: Handler>(shard: &Shard<H>) {
             (live, since) = (shard.live.get(), shard.clock.now());
         }
     }
-}
-
-fn close_all<H: Handler>(shard: &Shard<H>) {
-    for conn in shard.connections() {
-        shard.close(conn, ClosedBy::Shutdown, CloseCode::GOING_AWAY, "the server is going away");
-    }
-    shard.settle();
 }
 
 fn abort_all<H: Handler>(shard: &Shard<H>) {

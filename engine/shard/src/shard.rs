@@ -19,8 +19,10 @@ use crate::carrier::{self, with_node};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::context::Context;
+use crate::departure::{self, Departure};
 use crate::feed::FeedParts;
 use crate::handler::Handler;
+use crate::leave::Order;
 use crate::mesh::{Mesh, Pass, Publication};
 use crate::pace::Hold;
 use crate::pages::Pages;
@@ -76,6 +78,7 @@ pub(crate) struct Shard<H: Handler> {
     /// Wakes the shard's main task when it is to leave.
     pub(crate) left: Signal,
     pub(crate) leaving: Cell<Option<Timestamp>>,
+    pub(crate) departure: Departure,
     pub(crate) live: Cell<u32>,
     /// Messages of one connection that are handled in a turn. All shards together publish no more
     /// in one turn each than the mesh has room for when they may read at all.
@@ -170,6 +173,7 @@ impl<H: Handler> Shard<H> {
             flush: Cell::new(false),
             left: Signal::default(),
             leaving: Cell::new(None),
+            departure: Departure::default(),
             live: Cell::new(0),
             messages_per_turn,
             held_back: RefCell::new(Vec::new()),
@@ -223,7 +227,7 @@ impl<H: Handler> Shard<H> {
             due: false,
             blocked: false,
             hold: Hold::Free,
-            abort: self.leaving.get().is_some(),
+            abort: false,
         };
         slot.wake(&self.turns);
         let mut slots = self.slots.borrow_mut();
@@ -239,6 +243,9 @@ impl<H: Handler> Shard<H> {
     pub(crate) fn release(&self, conn: ConnId) {
         let slot = self.slots.borrow_mut().get_mut(conn.index as usize).and_then(Option::take);
         let mut hub = self.hub.borrow_mut();
+        if let Some(slot) = slot.as_ref().filter(|_| self.leaving.get().is_some()) {
+            departure::note_end(&self.departure, slot, &hub);
+        }
         hub.disconnect(conn);
         with_node(self, &mut hub, |node, turn| node.disconnect(conn, turn));
         drop(hub);
@@ -341,11 +348,13 @@ impl<H: Handler> Shard<H> {
         }
     }
 
-    /// Leaves, by the deadline. The main task does it.
-    pub(crate) fn leave(&self, deadline: Timestamp) {
+    /// Leaves, by the order's deadline. The main task does it.
+    pub(crate) fn leave(&self, order: Arc<Order>) {
+        let deadline = order.deadline();
         if self.leaving.get().is_none_or(|earlier| deadline < earlier) {
             self.leaving.set(Some(deadline));
         }
+        self.departure.begin(order, self.id.0);
         self.left.raise();
     }
 

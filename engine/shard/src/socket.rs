@@ -107,6 +107,39 @@ pub(crate) fn in_use(address: SocketAddr) -> bool {
     matches!(plain.bind(&address.into()), Err(error) if error.kind() == io::ErrorKind::AddrInUse)
 }
 
+/// Lets a listener ignore who only now begins to connect: he tries again within a second, and finds
+/// it closed, or another in its place. Who has begun already comes through.
+///
+/// # Errors
+/// When the kernel refuses the filter.
+pub(crate) fn ignore_new(listener: &OwnedFd) -> io::Result<()> {
+    /// The byte of the flags in a TCP header, and in it SYN and ACK (RFC 9293 §3.1).
+    const FLAGS: u32 = 13;
+    const SYN: u32 = 0x02;
+    const SYN_ACK: u32 = 0x12;
+    let op = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut program = [
+        op(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, FLAGS, 0, 0),
+        op(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, SYN_ACK, 0, 0),
+        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, SYN, 0, 1),
+        op(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        op(libc::BPF_RET | libc::BPF_K, u32::MAX, 0, 0),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the option takes a sock_fprog by pointer and length; it and the instructions that it
+    // points to outlive the call, which copies them.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const filter).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 fn backlog(config: &SocketConfig) -> i32 {
     let wanted = match config.backlog {
         0 => std::fs::read_to_string("/proc/sys/net/core/somaxconn")

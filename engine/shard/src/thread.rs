@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::engine::Outcome;
 use crate::error::{ShardPanic, StartError};
 use crate::handler::Handler;
+use crate::leave::{Leave, Order};
 use crate::mesh::{Mailbox, Mesh};
 use crate::pages::Pages;
 use crate::shard::Shard;
@@ -88,9 +89,9 @@ fn run<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H, started: Started)
     let made = catch_unwind(AssertUnwindSafe(|| make(seed, factory)));
     let problem = match made {
         Ok(Ok(made)) => {
-            let panic = made.run(&mesh, started).map(|message| {
+            let panic = made.run(&mesh, &outcome, started).map(|message| {
                 tracing::error!(shard = id.0, message, "a shard panicked: draining the others");
-                mesh.leave(clock.now().after(DRAIN_AFTER_PANIC));
+                mesh.leave(&Order::new(Leave::within(DRAIN_AFTER_PANIC), clock.now()));
                 ShardPanic { shard: id, message }
             });
             return outcome.shard_ended(panic);
@@ -112,7 +113,7 @@ struct Made<H: Handler> {
 
 impl<H: Handler> Made<H> {
     /// Runs the shard to its end. Returns the message of the panic that ended it, if one did.
-    fn run(self, mesh: &Mesh, started: Started) -> Option<String> {
+    fn run(self, mesh: &Mesh, outcome: &Outcome, started: Started) -> Option<String> {
         let Self { executor, shard, listener, mailbox } = self;
         // To end the listener with when its task cannot: one that stays in its SO_REUSEPORT group
         // gets its share of the connections, and nobody accepts them.
@@ -124,6 +125,7 @@ impl<H: Handler> Made<H> {
             let _ = spare.shutdown(Shutdown::Both);
         }
         mesh.close_inbox(shard.id);
+        outcome.note_left(shard.departure.left());
         match ran {
             Ok(()) => {
                 // What the embedder keeps in its handler may panic when it is dropped.

@@ -2,6 +2,7 @@
 //! status.
 
 use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use corecast_wire::{HandshakeError, HeadScanner, Request, Upgrade};
 
 use crate::closing::panicked;
 use crate::connection;
+use crate::departure;
 use crate::handler::{Accept, Handler};
 use crate::shard::{Panicked, Shard, slot_mut};
 use crate::socket::Written;
@@ -96,7 +98,9 @@ impl<D: 'static> Handshake<D> {
     ) -> Poll<Shaken> {
         while self.answer.is_none() {
             match self.read(shard, conn, peer) {
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending if !shard.departure.is_refusing() => return Poll::Pending,
+                Poll::Pending if !self.has_begun() => return Poll::Ready(Shaken::Lost),
+                Poll::Pending => self.answer = Some(Answer::Refuse(going_away())),
                 Poll::Ready(false) => return Poll::Ready(Shaken::Lost),
                 Poll::Ready(true) => {}
             }
@@ -219,8 +223,14 @@ fn try_answer<H: Handler>(
     let request = Request::parse(head)?;
     if !request.is_upgrade() {
         // Which paths are WebSocket paths is said by a closure of the embedder's.
+        if request.path() == "/healthz" && shard.mesh.draining.load(Ordering::Relaxed) {
+            return Ok(Answer::Refuse(plain(503, "draining")));
+        }
         let page = shard.guard(peer, || shard.pages.answer(request.method, request.path()));
         return Ok(Answer::Refuse(page.unwrap_or_else(|Panicked| plain(500, "internal error"))));
+    }
+    if shard.departure.is_refusing() {
+        return Ok(Answer::Refuse(going_away()));
     }
     let upgrade = Upgrade::parse(request)?;
     Ok(match shard.call(conn, peer, |handler, _| handler.on_upgrade(&upgrade)) {
@@ -262,6 +272,7 @@ fn open<H: Handler>(shard: &Shard<H>, conn: ConnId, peer: SocketAddr, data: H::D
         panicked(shard, conn, &mut slot.session);
     }
     drop(slots);
+    departure::opened(shard, conn);
     shard.settle();
 }
 
@@ -277,6 +288,13 @@ fn refused<H: Handler>(shard: &Shard<H>, conn: ConnId) {
         slot.stream.shut(Shutdown::Write);
         slot.session.drain(shard.clock.now());
     }
+}
+
+fn going_away() -> Bytes {
+    let headers = [("Content-Type", "text/plain; charset=utf-8"), ("Retry-After", "1")];
+    response(503, &headers, b"the server is going away\n")
+        .unwrap_or_else(|_| unreachable!("a status and headers that are well-formed"))
+        .into()
 }
 
 fn plain(status: u16, sentence: &str) -> Bytes {

@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use corecast::{
-    Accept, Builder, CloseCode, Closed, ConnectionId, Context, Engine, Frame, Handler, Message,
-    Policy, Reject, Upgrade,
+    Accept, Builder, CloseCode, Closed, ConnectionId, Context, Engine, Frame, Handler, Leaving,
+    Message, Policy, Reject, Upgrade,
 };
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -81,6 +81,11 @@ impl Handler for Service {
             "all" => context.publish(&member.topic, &Frame::text(rest)).expect("published"),
             _ => context.publish_others(&member.topic, &message.to_frame()).expect("published"),
         }
+    }
+
+    fn on_leaving(&mut self, _: &mut Member, leaving: &Leaving, context: &mut Context<'_>) {
+        let (deadline, code) = (leaving.deadline.as_millis(), leaving.code.0);
+        context.reply(&Frame::text(&format!("leaving {deadline} {code}")));
     }
 
     fn on_close(&mut self, _member: Member, closed: &Closed, context: &mut Context<'_>) {

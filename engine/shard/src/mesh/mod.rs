@@ -14,7 +14,7 @@ mod refusals;
 
 use std::hash::Hasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use corecast_hub::node::{self, Event};
 use corecast_hub::{ConnId, Encoding, Namespaces, Wanted};
@@ -28,6 +28,7 @@ pub(crate) use publication::{Publication, ReportCell};
 pub use publication::{PublishReport, Reported};
 
 use crate::ShardId;
+use crate::leave::Order;
 use admission::{Admission, Ticket};
 use refusals::Refusals;
 
@@ -47,7 +48,7 @@ pub(crate) enum Job {
     /// For one connection.
     Direct { to: ConnId, what: Direct, _ticket: Ticket },
     /// Leave: close every connection, force it by the deadline.
-    Shutdown { deadline: corecast_hub::Timestamp },
+    Leave(Arc<Order>),
     /// Panic, to show what a panic in the loop does.
     #[cfg(feature = "fault-injection")]
     Panic,
@@ -72,6 +73,8 @@ pub(crate) struct Mesh {
     pub(crate) speakers: [AtomicU32; Encoding::ALL.len()],
     /// What is said of refused updates.
     pub(crate) refusals: Refusals,
+    /// Health checks are answered 503.
+    pub(crate) draining: AtomicBool,
 }
 
 impl Mesh {
