@@ -2,5 +2,33 @@
 //!
 //! No I/O, and no clock: time is passed in. What a decision needs to know of the outside (keys,
 //! addresses) is given to it; who fetches and who refuses stands elsewhere.
+//!
+//! - [`Origins`]: which pages may open a connection.
+//! - [`Credential`]: the token in a request, wherever it stands.
+//! - `token` (feature `tokens`): from a token to an [`Identity`], with the `keys` of its issuer.
+//! - [`Permissions`]: the topics that somebody may subscribe to, publish to, and ask about.
+//! - [`Denied`]: why not, in words fit for a client.
+//! - [`limits`]: every bound.
 
 #![forbid(unsafe_code)]
+
+pub mod credential;
+mod denied;
+mod identity;
+#[cfg(feature = "tokens")]
+pub mod keys;
+pub mod limits;
+pub mod origin;
+pub mod permission;
+#[cfg(feature = "tokens")]
+pub mod token;
+
+pub use credential::{Credential, CredentialConfig};
+pub use denied::Denied;
+pub use identity::Identity;
+#[cfg(feature = "tokens")]
+pub use keys::{Algorithm, KeySet};
+pub use origin::{OriginDenied, Origins};
+pub use permission::{Permissions, Rights, Verb};
+#[cfg(feature = "tokens")]
+pub use token::{Source, TokenRules, Verifier};
