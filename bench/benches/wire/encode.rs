@@ -75,7 +75,13 @@ fn borrowed(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let payload = black_box(payload).as_bytes();
                 let payload_bytes = payload.len() as u64;
-                let header = Header { payload_bytes, mask: None, fin: true, opcode: Opcode::Text };
+                let header = Header {
+                    payload_bytes,
+                    mask: None,
+                    fin: true,
+                    compressed: false,
+                    opcode: Opcode::Text,
+                };
                 let mut head = [0; HEADER_BYTES_MAX];
                 let head_bytes = header.encode(&mut head);
                 let slices = [IoSlice::new(&head[..head_bytes]), IoSlice::new(payload)];

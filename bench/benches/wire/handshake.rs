@@ -50,7 +50,7 @@ fn corecast(request: &[u8]) -> Vec<u8> {
     let head_bytes = HeadScanner::new().feed(request).expect("valid").expect("whole");
     let request = Request::parse(&request[..head_bytes]).expect("valid");
     let upgrade = Upgrade::parse(request).expect("an upgrade");
-    accept_response(&upgrade, None, &[]).expect("a valid answer")
+    accept_response(&upgrade, None, None, &[]).expect("a valid answer")
 }
 
 fn tungstenite(request: &[u8]) -> Vec<u8> {

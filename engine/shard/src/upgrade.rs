@@ -248,7 +248,7 @@ fn switch<H: Handler>(
 ) -> Answer<H::Data> {
     let headers: Vec<(&str, &str)> =
         accept.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    match accept_response(upgrade, accept.subprotocol.as_deref(), &headers) {
+    match accept_response(upgrade, accept.subprotocol.as_deref(), None, &headers) {
         Ok(response) => Answer::Switch(response, accept.data),
         Err(error) => {
             tracing::error!(%error, "the handler accepted with what a response cannot carry");

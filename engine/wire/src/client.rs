@@ -30,7 +30,8 @@ pub fn mask_frame(opcode: Opcode, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
 /// # Panics
 /// For a control opcode with more than 125 bytes or without `fin`.
 pub fn append_frame(out: &mut Vec<u8>, opcode: Opcode, fin: bool, payload: &[u8], key: [u8; 4]) {
-    let header = Header { payload_bytes: payload.len() as u64, mask: Some(key), fin, opcode };
+    let payload_bytes = payload.len() as u64;
+    let header = Header { payload_bytes, mask: Some(key), fin, compressed: false, opcode };
     let mut head = [0; HEADER_BYTES_MAX];
     let head_bytes = header.encode(&mut head);
     out.reserve(head_bytes + payload.len());

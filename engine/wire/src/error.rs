@@ -9,7 +9,7 @@ use crate::utf8::InvalidUtf8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// RSV1, RSV2 or RSV3 was set and no extension was negotiated (§5.2).
+    /// RSV1, RSV2 or RSV3 was set and nothing that was negotiated gives it a meaning there (§5.2).
     #[error("a reserved bit is set and no extension was negotiated")]
     ReservedBits,
     /// Opcode 3–7 or 11–15 (§5.2).
@@ -39,7 +39,8 @@ pub enum ProtocolError {
     /// A new message inside a fragmented one (§5.4).
     #[error("a new message began before the fragmented one ended")]
     ExpectedContinuation,
-    /// A message exceeds the byte bound, by the lengths its headers declare.
+    /// A message exceeds the byte bound: by the lengths its headers declare, or while it is
+    /// inflated.
     #[error("a message is longer than {bytes_max} bytes")]
     MessageTooBig {
         /// The bound that was in force.
@@ -54,6 +55,9 @@ pub enum ProtocolError {
     /// A text message or a close reason is not UTF-8 (§8.1).
     #[error("text is not valid UTF-8")]
     InvalidUtf8,
+    /// A compressed message is no DEFLATE data (RFC 7692 §7.2.2).
+    #[error("a compressed message cannot be inflated")]
+    Deflate,
     /// A Close frame with a body of one byte (§5.5.1).
     #[error("a close frame has a body of one byte")]
     CloseBody,
@@ -69,7 +73,7 @@ impl ProtocolError {
         match self {
             Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyParts { .. } => CloseCode::POLICY_VIOLATION,
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }

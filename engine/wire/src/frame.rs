@@ -58,6 +58,8 @@ pub struct Header {
     pub mask: Option<[u8; 4]>,
     /// Whether this is the last frame of its message.
     pub fin: bool,
+    /// Whether it begins a compressed message (RSV1, RFC 7692 §6).
+    pub compressed: bool,
     /// What the frame carries.
     pub opcode: Opcode,
 }
@@ -70,18 +72,19 @@ impl Header {
     /// The first rule of §5.2 or §5.5 that the bytes break, as soon as it can be seen.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
-        Self::parse_with(bytes, |_| Ok(()))
+        Self::parse_with(bytes, false, |_| Ok(()))
     }
 
-    /// Like [`parse`](Self::parse), with a say in whether the frame may be masked or not, which
-    /// is asked as soon as the mask bit is there.
+    /// Like [`parse`](Self::parse), with RSV1 where compression was agreed to, and with a say in
+    /// whether the frame may be masked or not, which is asked as soon as the mask bit is there.
     #[inline]
     pub(crate) fn parse_with(
         bytes: &[u8],
+        deflate: bool,
         check_mask: impl FnOnce(bool) -> Result<(), ProtocolError>,
     ) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
-        let (fin, opcode) = parse_first_byte(first)?;
+        let (fin, compressed, opcode) = parse_first_byte(first, deflate)?;
         let Some(&second) = bytes.get(1) else { return Ok(None) };
         let short = second & 0x7f;
         if opcode.is_control() && usize::from(short) > CONTROL_BYTES_MAX {
@@ -100,20 +103,25 @@ impl Header {
             mask = Some(*key);
             at += 4;
         }
-        Ok(Some((Self { payload_bytes, mask, fin, opcode }, at)))
+        Ok(Some((Self { payload_bytes, mask, fin, compressed, opcode }, at)))
     }
 
     /// Writes the header to the start of `out`, in its shortest form; returns its length.
     ///
     /// # Panics
     /// When `payload_bytes` is 2^63 or more, or the header is that of a control frame over 125
-    /// bytes or without FIN.
+    /// bytes or without FIN, or a compressed one that does not begin a message.
     #[inline]
     pub fn encode(&self, out: &mut [u8; HEADER_BYTES_MAX]) -> usize {
         assert!(self.payload_bytes >> 63 == 0, "a payload length is below 2^63");
         let short = self.payload_bytes <= CONTROL_BYTES_MAX as u64;
         assert!(!self.opcode.is_control() || (short && self.fin), "a control frame is short");
-        out[0] = u8::from(self.fin) << 7 | self.opcode as u8;
+        //= RFC 7692 §6.1
+        //# An endpoint MUST NOT set the "Per-Message Compressed" bit of control
+        //# frames and non-first fragments of a data message.
+        let begins = matches!(self.opcode, Opcode::Text | Opcode::Binary);
+        assert!(begins || !self.compressed, "what is compressed begins a message");
+        out[0] = u8::from(self.fin) << 7 | u8::from(self.compressed) << 6 | self.opcode as u8;
         let mask_bit = u8::from(self.mask.is_some()) << 7;
         //= RFC 6455 §5.2
         //# Note that in all cases, the minimal number of bytes MUST be used to encode
@@ -147,14 +155,15 @@ impl Header {
 }
 
 #[inline]
-fn parse_first_byte(first: u8) -> Result<(bool, Opcode), ProtocolError> {
+fn parse_first_byte(first: u8, deflate: bool) -> Result<(bool, bool, Opcode), ProtocolError> {
     //= RFC 6455 §5.2
     //# MUST be 0 unless an extension is negotiated that defines meanings
     //# for non-zero values.  If a nonzero value is received and none of
     //# the negotiated extensions defines the meaning of such a nonzero
     //# value, the receiving endpoint MUST _Fail the WebSocket
     //# Connection_.
-    if first & 0x70 != 0 {
+    let compressed = first & 0x70 == 0x40 && deflate;
+    if first & 0x70 != 0 && !compressed {
         return Err(ProtocolError::ReservedBits);
     }
     //= RFC 6455 §5.2
@@ -162,13 +171,20 @@ fn parse_first_byte(first: u8) -> Result<(bool, Opcode), ProtocolError> {
     //# WebSocket Connection_.
     let bits = first & 0x0f;
     let opcode = Opcode::from_bits(bits).ok_or(ProtocolError::ReservedOpcode(bits))?;
+    //= RFC 7692 §6.1
+    //# An endpoint MUST NOT set the "Per-Message Compressed" bit of control
+    //# frames and non-first fragments of a data message.  An endpoint
+    //# receiving such a frame MUST _Fail the WebSocket Connection_.
+    if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+        return Err(ProtocolError::ReservedBits);
+    }
     let fin = first & 0x80 != 0;
     if opcode.is_control() && !fin {
         //= RFC 6455 §5.4
         //# Control frames themselves MUST NOT be fragmented.
         return Err(ProtocolError::ControlFragmented);
     }
-    Ok((fin, opcode))
+    Ok((fin, compressed, opcode))
 }
 
 /// The payload length and where the header goes on, `None` while it is not complete.

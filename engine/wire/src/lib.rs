@@ -1,4 +1,4 @@
-//! RFC 6455 as pure state machines: bytes in, events and bytes out.
+//! RFC 6455 and RFC 7692 as pure state machines: bytes in, events and bytes out.
 //!
 //! No I/O, no clock: who owns the socket feeds what it read and sends what it is given.
 //!
@@ -8,6 +8,7 @@
 //! - [`Receiver`]: messages out of bytes, in place, in any chunking. Beneath it
 //!   [`parser`] (frames), [`frame`] (headers), [`mask`] and [`utf8`].
 //! - [`Frame`]: a frame encoded once and shared by all that receive it.
+//! - [`deflate`]: permessage-deflate (RFC 7692), agreed, inflated and deflated once for all.
 //! - [`close`]: which close codes may stand on the wire.
 //! - [`limits`]: every bound.
 
@@ -15,6 +16,7 @@
 
 pub mod client;
 pub mod close;
+pub mod deflate;
 mod error;
 pub mod frame;
 pub mod handshake;
@@ -28,6 +30,7 @@ mod receiver;
 pub mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
+pub use deflate::{Deflater, InflatePool, Inflation};
 pub use error::ProtocolError;
 pub use frame::{Header, Opcode};
 pub use handshake::{HandshakeError, HeadScanner, Request, Upgrade};

@@ -40,7 +40,12 @@ pub struct Parser {
     partial_bytes: u8,
     role: Role,
     in_frame: bool,
+    /// Whether messages may be compressed.
+    deflate: bool,
 }
+
+const IDLE: Header =
+    Header { payload_bytes: 0, mask: None, fin: true, compressed: false, opcode: Opcode::Binary };
 
 /// Where a piece of payload lies in the input, not yet unmasked.
 #[derive(Debug, Clone, Copy)]
@@ -79,13 +84,19 @@ impl Parser {
     #[must_use]
     pub const fn new(role: Role) -> Self {
         Self {
-            header: Header { payload_bytes: 0, mask: None, fin: true, opcode: Opcode::Binary },
+            header: IDLE,
             offset: 0,
             partial: [0; HEADER_BYTES_MAX],
             partial_bytes: 0,
             role,
             in_frame: false,
+            deflate: false,
         }
+    }
+
+    /// From now on messages may be compressed (RFC 7692): RSV1 may be set where they begin.
+    pub const fn allow_compressed(&mut self) {
+        self.deflate = true;
     }
 
     /// The next piece of a frame, `None` when the input is used up. A header is handed out as
@@ -164,7 +175,7 @@ impl Parser {
         if self.partial_bytes > 0 {
             return self.resume_header(input);
         }
-        match Header::parse_with(input.rest(), |masked| check_mask(self.role, masked))? {
+        match Header::parse_with(input.rest(), self.deflate, |m| check_mask(self.role, m))? {
             Some((header, header_bytes)) => {
                 let frame_bytes = header.payload_bytes + header_bytes as u64;
                 let cut = frame_bytes > input.remaining() as u64;
@@ -195,8 +206,8 @@ impl Parser {
             self.partial[held] = byte;
             self.partial_bytes += 1;
             input.consume(1);
-            let role = self.role;
-            let parsed = Header::parse_with(&self.partial[..=held], |m| check_mask(role, m))?;
+            let (role, head) = (self.role, &self.partial[..=held]);
+            let parsed = Header::parse_with(head, self.deflate, |m| check_mask(role, m))?;
             if let Some((header, header_bytes)) = parsed {
                 debug_assert_eq!(header_bytes, held + 1, "it was not complete a byte earlier");
                 self.partial_bytes = 0;

@@ -1,7 +1,7 @@
 //! What a receiver must keep between inputs: the message and the control frame in progress.
 
 use crate::error::ProtocolError;
-use crate::frame::Opcode;
+use crate::frame::{Header, Opcode};
 use crate::receiver::Event;
 use crate::utf8::Validator;
 
@@ -11,6 +11,8 @@ pub(crate) struct Partial {
     message: Body,
     validator: Validator,
     parts: u32,
+    /// Of a compressed message: its bytes on the wire so far.
+    packed_bytes: Option<usize>,
     message_done: bool,
     control_done: bool,
     control: Vec<u8>,
@@ -49,19 +51,49 @@ impl Partial {
     }
 
     /// A data frame begins; returns how many the message now has.
-    pub(crate) fn begin_part(&mut self, opcode: Opcode) -> u32 {
+    pub(crate) fn begin_part(&mut self, header: &Header) -> u32 {
         //= RFC 6455 §6.2
         //# Upon
         //# receiving a data frame (Section 5.6), the endpoint MUST note the
         //# /type/ of the data as defined by the opcode (frame-opcode) from
         //# Section 5.2.
-        match opcode {
+        match header.opcode {
             Opcode::Text => self.message = Body::Text(String::new()),
             Opcode::Binary => self.message = Body::Binary(Vec::new()),
             _ => {}
         }
+        if header.compressed {
+            self.packed_bytes = Some(0);
+        }
         self.parts = self.parts.saturating_add(1);
         self.parts
+    }
+
+    /// Whether the message in progress is compressed.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.packed_bytes.is_some()
+    }
+
+    /// Bytes on the wire of the compressed message in progress.
+    pub(crate) fn packed_bytes(&self) -> usize {
+        self.packed_bytes.unwrap_or(0)
+    }
+
+    pub(crate) fn count_packed(&mut self, added: usize) {
+        self.packed_bytes = Some(self.packed_bytes().saturating_add(added));
+    }
+
+    /// Adds what a piece of a compressed message stands for, as long as there may be so much.
+    pub(crate) fn add_inflated(
+        &mut self,
+        piece: &[u8],
+        bytes_max: usize,
+    ) -> Result<(), ProtocolError> {
+        if piece.len() > bytes_max.saturating_sub(self.message_bytes()) {
+            return Err(ProtocolError::MessageTooBig { bytes_max });
+        }
+        self.reserve(piece.len(), None);
+        self.add_payload(piece)
     }
 
     /// Makes room for `added` bytes of payload; `message_bytes_left` counts them and what the
@@ -138,6 +170,7 @@ impl Partial {
         if self.message_done {
             self.message = Body::None;
             self.parts = 0;
+            self.packed_bytes = None;
             self.message_done = false;
         }
         !self.is_mid_message() && self.control.is_empty()

@@ -1,10 +1,12 @@
 //! A frame as it goes out: encoded once, shared by all that receive it.
 
 use core::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::close::CloseCode;
+use crate::deflate::Deflater;
 use crate::frame::{HEADER_BYTES_MAX, Header, Opcode};
 use crate::limits::{CLOSE_REASON_BYTES_MAX, CONTROL_BYTES_MAX};
 
@@ -12,6 +14,8 @@ use crate::limits::{CLOSE_REASON_BYTES_MAX, CONTROL_BYTES_MAX};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     bytes: Bytes,
+    /// The same message compressed, for those who agreed to that.
+    twin: Option<Arc<Self>>,
 }
 
 impl Frame {
@@ -88,6 +92,30 @@ impl Frame {
         Self::encode(Opcode::Close, &[])
     }
 
+    /// This frame, with the same message compressed beside it where that is shorter: once, for all
+    /// that receive it.
+    #[must_use]
+    pub fn with_twin(mut self, deflater: &mut Deflater) -> Self {
+        if self.twin.is_none() {
+            self.twin = deflater.deflate(&self).map(Arc::new);
+        }
+        self
+    }
+
+    /// The same message compressed, if there is such a frame.
+    #[inline]
+    #[must_use]
+    pub fn twin(&self) -> Option<&Self> {
+        self.twin.as_deref()
+    }
+
+    /// Whether the payload is compressed (RFC 7692 §6).
+    #[inline]
+    #[must_use]
+    pub fn is_compressed(&self) -> bool {
+        self.bytes[0] & 0x40 != 0
+    }
+
     /// The frame as it stands on the wire.
     #[inline]
     #[must_use]
@@ -151,16 +179,30 @@ impl Frame {
         //= RFC 6455 §6.1
         //# The FIN bit (frame-fin) of the last frame containing the data
         //# MUST be set to 1 as defined in Section 5.2.
-        let header = Header { payload_bytes: payload_bytes as u64, mask: None, fin: true, opcode };
-        let mut head = [0; HEADER_BYTES_MAX];
-        let head_bytes = header.encode(&mut head);
-        let mut bytes = Vec::with_capacity(head_bytes + payload_bytes);
-        bytes.extend_from_slice(&head[..head_bytes]);
-        for part in parts {
-            bytes.extend_from_slice(part);
-        }
-        Self { bytes: Bytes::from(bytes) }
+        let bytes = write(opcode, false, parts);
+        Self { bytes, twin: None }
     }
+
+    /// A frame of a message that is compressed already.
+    pub(crate) fn compressed(opcode: Opcode, deflated: &[u8]) -> Self {
+        //= RFC 7692 §6.1
+        //# Set the "Per-Message Compressed" bit of the first frame to 1.
+        Self { bytes: write(opcode, true, &[deflated]), twin: None }
+    }
+}
+
+fn write(opcode: Opcode, compressed: bool, parts: &[&[u8]]) -> Bytes {
+    let payload_bytes: usize = parts.iter().map(|part| part.len()).sum();
+    let header =
+        Header { payload_bytes: payload_bytes as u64, mask: None, fin: true, compressed, opcode };
+    let mut head = [0; HEADER_BYTES_MAX];
+    let head_bytes = header.encode(&mut head);
+    let mut bytes = Vec::with_capacity(head_bytes + payload_bytes);
+    bytes.extend_from_slice(&head[..head_bytes]);
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
+    Bytes::from(bytes)
 }
 
 impl fmt::Debug for Frame {

@@ -1,6 +1,7 @@
 //! Messages out of frames: fragments, text, control frames in between, the end.
 
 use crate::close::CloseFrame;
+use crate::deflate::Inflation;
 use crate::error::ProtocolError;
 use crate::frame::{Header, Opcode};
 use crate::input::Input;
@@ -45,16 +46,32 @@ pub enum Event<'a> {
 #[derive(Debug)]
 pub struct Receiver {
     parser: Parser,
-    limits: ReceiverLimits,
-    partial: Option<Box<Partial>>,
+    message_bytes_max: usize,
+    message_parts_max: u32,
     ended: bool,
+    partial: Option<Box<Partial>>,
+    inflation: Option<Box<Inflation>>,
 }
 
 impl Receiver {
     /// A receiver at the start of a connection, for the endpoint that plays `role`.
     #[must_use]
     pub fn new(role: Role, limits: ReceiverLimits) -> Self {
-        Self { parser: Parser::new(role), limits, partial: None, ended: false }
+        let ReceiverLimits { message_bytes_max, message_parts_max } = limits;
+        Self {
+            parser: Parser::new(role),
+            message_bytes_max,
+            message_parts_max,
+            ended: false,
+            partial: None,
+            inflation: None,
+        }
+    }
+
+    /// From now on the peer may compress messages (RFC 7692), as was agreed to.
+    pub fn inflate(&mut self, inflation: Inflation) {
+        self.parser.allow_compressed();
+        self.inflation = Some(Box::new(inflation));
     }
 
     /// The next event. `Ok(None)`: the input is used up, but for a frame that it keeps
@@ -76,6 +93,7 @@ impl Receiver {
             //# endpoint after being instructed to _Fail the WebSocket Connection_.
             input.consume_all();
             self.partial = None;
+            self.inflation = None;
             return Ok(None);
         }
         //= RFC 6455 §10.7
@@ -91,11 +109,13 @@ impl Receiver {
             //= RFC 6455 §5.4
             //# Clients and servers MUST support receiving both fragmented and
             //# unfragmented messages.
-            let whole_message = span.first && span.last && header.fin && !self.is_mid_message();
+            let whole_frame = span.first && span.last;
+            let whole_message = whole_frame && header.fin && !self.is_mid_message();
             //= RFC 6455 §5.4
             //# An endpoint MUST be capable of handling control frames in the
             //# middle of a fragmented message.
-            if whole_message || (span.first && span.last && header.opcode.is_control()) {
+            let borrowable = whole_message && !header.compressed;
+            if borrowable || (whole_frame && header.opcode.is_control()) {
                 if let Err(error) = self.check_whole(&header) {
                     return Err(self.fail(error));
                 }
@@ -142,10 +162,13 @@ impl Receiver {
         self.parser.expected_bytes()
     }
 
-    /// Bytes of heap that partial messages and control frames own at the moment.
+    /// Bytes of heap that partial messages and control frames own at the moment, and what
+    /// inflates them.
     #[must_use]
     pub fn buffered_bytes(&self) -> usize {
-        self.partial.as_ref().map_or(0, |partial| partial.capacity_bytes())
+        let partial_bytes = self.partial.as_ref().map_or(0, |partial| partial.capacity_bytes());
+        let inflation = self.inflation.as_ref();
+        partial_bytes + inflation.map_or(0, |inflation| inflation.buffered_bytes())
     }
 
     #[inline]
@@ -167,6 +190,7 @@ impl Receiver {
     fn fail(&mut self, error: ProtocolError) -> ProtocolError {
         self.ended = true;
         self.partial = None;
+        self.inflation = None;
         error
     }
 
@@ -176,7 +200,7 @@ impl Receiver {
         if header.opcode == Opcode::Continuation {
             return Err(ProtocolError::UnexpectedContinuation);
         }
-        let fits = header.payload_bytes <= self.limits.message_bytes_max as u64;
+        let fits = header.payload_bytes <= self.message_bytes_max as u64;
         if fits || header.opcode.is_control() { Ok(()) } else { Err(self.too_big()) }
     }
 
@@ -189,7 +213,7 @@ impl Receiver {
         input: &mut Input<'_>,
     ) -> Result<bool, ProtocolError> {
         if span.first && !header.opcode.is_control() {
-            self.begin_part(header)?;
+            self.begin_part(header, span.last && header.fin)?;
         }
         let payload = input.slice(span.start, span.bytes);
         let partial = self.partial.get_or_insert_default();
@@ -199,6 +223,9 @@ impl Receiver {
             }
             partial.add_control(payload, span.last);
             return Ok(span.last);
+        }
+        if partial.is_compressed() {
+            return self.inflate_piece(header, span, input);
         }
         let message_bytes_left = header.fin.then_some(header.payload_bytes - span.offset);
         partial.reserve(payload.len(), message_bytes_left);
@@ -219,7 +246,7 @@ impl Receiver {
     }
 
     /// Checks a data frame's header against the message that it begins or continues.
-    fn begin_part(&mut self, header: &Header) -> Result<(), ProtocolError> {
+    fn begin_part(&mut self, header: &Header, whole: bool) -> Result<(), ProtocolError> {
         let mid_message = self.is_mid_message();
         //= RFC 6455 §5.4
         //# The fragments of one message MUST NOT be interleaved between the
@@ -236,21 +263,57 @@ impl Receiver {
         //# limitations regarding the frame size or total message size after
         //# reassembly from multiple frames MUST protect themselves against
         //# exceeding those limits.
-        let held_bytes = self.partial.as_ref().map_or(0, |partial| partial.message_bytes());
-        if header.payload_bytes > (self.limits.message_bytes_max.saturating_sub(held_bytes)) as u64
-        {
+        let max = self.message_bytes_max;
+        let (held_bytes, bytes_max) = match &self.partial {
+            Some(partial) if partial.is_compressed() => (partial.packed_bytes(), packed_max(max)),
+            Some(partial) if mid_message => (partial.message_bytes(), max),
+            _ if header.compressed => (0, packed_max(max)),
+            _ => (0, max),
+        };
+        if header.payload_bytes > bytes_max.saturating_sub(held_bytes) as u64 {
             return Err(self.too_big());
         }
         let partial = self.partial.get_or_insert_default();
-        let parts = partial.begin_part(header.opcode);
-        if parts > self.limits.message_parts_max.max(1) {
-            return Err(ProtocolError::TooManyParts { parts_max: self.limits.message_parts_max });
+        let parts = partial.begin_part(header);
+        if parts > self.message_parts_max.max(1) {
+            return Err(ProtocolError::TooManyParts { parts_max: self.message_parts_max });
+        }
+        if header.compressed
+            && let Some(inflation) = &mut self.inflation
+        {
+            inflation.begin(whole);
         }
         Ok(())
     }
 
+    /// A piece of a compressed message: what it stands for is kept, up to the bound.
+    fn inflate_piece(
+        &mut self,
+        header: &Header,
+        span: Span,
+        input: &mut Input<'_>,
+    ) -> Result<bool, ProtocolError> {
+        let Self { inflation, partial, message_bytes_max, message_parts_max, .. } = self;
+        let (Some(inflation), Some(partial)) = (inflation, partial) else { return Ok(false) };
+        let bytes_max = *message_bytes_max;
+        let ends_max = (*message_parts_max).max(1);
+        let payload = input.slice(span.start, span.bytes);
+        if let Some(key) = header.mask {
+            span.unmask(payload, key);
+        }
+        partial.count_packed(payload.len());
+        let mut keep = |piece: &[u8]| partial.add_inflated(piece, bytes_max);
+        inflation.feed(payload, ends_max, &mut keep)?;
+        if !(span.last && header.fin) {
+            return Ok(false);
+        }
+        inflation.finish(ends_max, &mut keep)?;
+        partial.finish_message()?;
+        Ok(true)
+    }
+
     fn too_big(&self) -> ProtocolError {
-        ProtocolError::MessageTooBig { bytes_max: self.limits.message_bytes_max }
+        ProtocolError::MessageTooBig { bytes_max: self.message_bytes_max }
     }
 
     /// What [`keep`](Self::keep) has just finished.
@@ -264,6 +327,13 @@ impl Receiver {
         }
         Ok(Some(partial.message_event()))
     }
+}
+
+/// Bytes on the wire of a compressed message that may have so many inflated: what cannot be
+/// compressed grows, by an eighth where the fixed codes are used. So what comes in is bounded by
+/// itself, too, and with it the work on blocks that stand for nothing.
+const fn packed_max(message_bytes_max: usize) -> usize {
+    message_bytes_max.saturating_add(message_bytes_max / 8).saturating_add(64)
 }
 
 /// What is kept is unmasked, checked and copied in blocks of so many bytes: each stays in the

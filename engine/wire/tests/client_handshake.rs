@@ -19,7 +19,8 @@ proptest! {
         prop_assert_eq!(upgrade.origin(), Some("https://example.com"));
         prop_assert_eq!(upgrade.protocols().collect::<Vec<_>>(), protocols);
         let chosen = protocols.get(chosen).copied();
-        let answer = accept_response(&upgrade, chosen, &[("X-Id", "7")]).expect("valid parts");
+        let extra = [("X-Id", "7")];
+        let answer = accept_response(&upgrade, chosen, None, &extra).expect("valid parts");
         let response = client::verify(&answer, &key, protocols).expect("accepted");
         prop_assert_eq!(response.subprotocol, chosen);
         prop_assert_eq!(response.header("x-id"), Some("7"));

@@ -133,7 +133,7 @@ fn the_own_encoder_writes_what_the_oracle_writes() {
     for payload_bytes in lengths {
         for mask in [None, Some([9, 8, 7, 6])] {
             for (fin, opcode) in [(true, Opcode::Text), (false, Opcode::Continuation)] {
-                let own = Header { payload_bytes, mask, fin, opcode };
+                let own = Header { payload_bytes, mask, fin, compressed: false, opcode };
                 let mut out = [0; corecast_wire::frame::HEADER_BYTES_MAX];
                 let bytes = own.encode(&mut out);
                 let expected = header(fin, opcode as u8, mask, payload_bytes);

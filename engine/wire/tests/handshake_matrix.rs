@@ -227,15 +227,15 @@ fn the_offers_of_an_upgrade() {
 fn the_accepting_answer() {
     let head = with("", &["Sec-WebSocket-Protocol: chat, superchat"]);
     let upgrade = upgrade(&head).expect("valid");
-    let answer = accept_response(&upgrade, Some("superchat"), &[("Server", "corecast")]);
+    let answer = accept_response(&upgrade, Some("superchat"), None, &[("Server", "corecast")]);
     let expected = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
         Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\
         Sec-WebSocket-Protocol: superchat\r\nServer: corecast\r\n\r\n";
     assert_eq!(answer.map(|bytes| String::from_utf8(bytes).expect("text")), Ok(expected.into()));
-    let plain = accept_response(&upgrade, None, &[]).expect("fine");
+    let plain = accept_response(&upgrade, None, None, &[]).expect("fine");
     assert!(!String::from_utf8(plain).expect("text").contains("Protocol:"));
     for other in ["chat2", "CHAT", "", "chat, superchat", "chat\r\nX: y"] {
-        let refused = accept_response(&upgrade, Some(other), &[]);
+        let refused = accept_response(&upgrade, Some(other), None, &[]);
         assert_eq!(refused, Err(InvalidResponse::NotOffered(other.to_owned())));
     }
 }
@@ -256,12 +256,12 @@ fn no_answer_can_be_split_by_its_headers() {
     ];
     for (name, value) in malformed {
         let expected = Err(InvalidResponse::Header(name.to_owned()));
-        assert_eq!(accept_response(&upgrade, None, &[(name, value)]), expected);
+        assert_eq!(accept_response(&upgrade, None, None, &[(name, value)]), expected);
         assert_eq!(response(200, &[(name, value)], b""), expected);
     }
     for name in ["Connection", "content-length", "Transfer-Encoding", "Sec-WebSocket-Extensions"] {
         let expected = Err(InvalidResponse::ReservedHeader(name.to_owned()));
-        assert_eq!(accept_response(&upgrade, None, &[(name, "x")]), expected);
+        assert_eq!(accept_response(&upgrade, None, None, &[(name, "x")]), expected);
         assert_eq!(response(200, &[(name, "x")], b""), expected);
     }
 }

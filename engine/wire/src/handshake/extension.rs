@@ -1,4 +1,4 @@
-//! Extension offers (RFC 6455 §9.1): read strictly, accepted by nobody yet.
+//! Extension offers (RFC 6455 §9.1): read strictly. Who accepts one: [`crate::deflate`].
 
 use super::{HandshakeError, is_token};
 use crate::limits::EXTENSIONS_MAX;

@@ -1,6 +1,7 @@
 //! Answers to requests: the 101, and everything else.
 
 use super::{Upgrade, is_token};
+use crate::deflate::Agreed;
 
 /// An answer that must not be sent: a mistake of the caller, never of the peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +21,8 @@ pub enum InvalidResponse {
     NotOffered(String),
 }
 
-/// The 101 that accepts `upgrade`, with one of its offered subprotocols and further headers.
+/// The 101 that accepts `upgrade`, with one of its offered subprotocols, what was
+/// [agreed](crate::deflate::negotiate) of compression, and further headers.
 /// Frames may follow behind it.
 ///
 /// # Errors
@@ -29,6 +31,7 @@ pub enum InvalidResponse {
 pub fn accept_response(
     upgrade: &Upgrade<'_>,
     subprotocol: Option<&str>,
+    compression: Option<&Agreed>,
     extra_headers: &[(&str, &str)],
 ) -> Result<Vec<u8>, InvalidResponse> {
     //= RFC 6455 §4.2.2
@@ -57,6 +60,14 @@ pub fn accept_response(
             return Err(InvalidResponse::NotOffered(subprotocol.to_owned()));
         }
         push_header(&mut out, "Sec-WebSocket-Protocol", subprotocol)?;
+    }
+    //= RFC 7692 §5
+    //# To accept use of an offered PMCE, a server MUST include a
+    //# "Sec-WebSocket-Extensions" header element with the extension name of the
+    //# extension in the "Sec-WebSocket-Extensions" header in the server's opening
+    //# handshake of the WebSocket connection.
+    if let Some(agreed) = compression {
+        push_header(&mut out, "Sec-WebSocket-Extensions", &agreed.response())?;
     }
     push_callers(&mut out, extra_headers)?;
     out.extend_from_slice(b"\r\n");

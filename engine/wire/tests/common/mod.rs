@@ -2,7 +2,11 @@
 
 #![allow(dead_code, unreachable_pub)]
 
-use corecast_wire::{Event, Input, ProtocolError, Receiver, ReceiverLimits, Role};
+use std::sync::Arc;
+
+use corecast_wire::{
+    Event, InflatePool, Inflation, Input, ProtocolError, Receiver, ReceiverLimits, Role,
+};
 
 /// An event that outlives its input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,4 +95,64 @@ pub fn feed_cut(
         }
     }
     (events, None)
+}
+
+/// The peer's side of permessage-deflate, on flate2 alone.
+pub struct PeerDeflater {
+    state: flate2::Compress,
+    takeover: bool,
+}
+
+impl PeerDeflater {
+    pub fn new(level: u32, window_bits: u8, takeover: bool) -> Self {
+        let level = flate2::Compression::new(level);
+        Self { state: flate2::Compress::new_with_window_bits(level, false, window_bits), takeover }
+    }
+
+    /// The payload of a compressed message.
+    pub fn message(&mut self, payload: &[u8]) -> Vec<u8> {
+        if !self.takeover {
+            self.state.reset();
+        }
+        let before = self.state.total_in();
+        let mut out = Vec::with_capacity(payload.len() * 2 + 64);
+        self.state
+            .compress_vec(payload, &mut out, flate2::FlushCompress::Sync)
+            .expect("it compresses");
+        assert_eq!(self.state.total_in() - before, payload.len() as u64, "all of it");
+        assert!(out.len() < out.capacity(), "there was room");
+        match out.strip_suffix(&[0, 0, 0xff, 0xff]) {
+            Some(message) => message.to_vec(),
+            // Nothing is flushed twice.
+            None => vec![0],
+        }
+    }
+}
+
+/// What a compressed message stands for: the peer's inflater, without a context.
+pub fn inflated(payload: &[u8]) -> Vec<u8> {
+    let mut state = flate2::Decompress::new(false);
+    let packed = [payload, &[0, 0, 0xff, 0xff]].concat();
+    let mut out = Vec::new();
+    while state.total_in() < packed.len() as u64 {
+        out.reserve(1024);
+        let rest = &packed[state.total_in() as usize..];
+        let (before, flush) = (out.len(), flate2::FlushDecompress::Sync);
+        state.decompress_vec(rest, &mut out, flush).expect("DEFLATE data");
+        assert!(out.len() > before || rest.len() < 8, "it goes on");
+    }
+    out
+}
+
+/// The first bit of the header of a compressed message, to be added to its opcode.
+pub const COMPRESSED: u8 = 0x40;
+
+/// A server's receiver that agreed to compression.
+pub fn inflating(pool: &Arc<InflatePool>, takeover: bool, limits: (usize, u32)) -> Receiver {
+    let mut receiver = receiver(Role::Server, limits.0, limits.1);
+    receiver.inflate(match takeover {
+        true => Inflation::with_takeover(pool).expect("a seat"),
+        false => Inflation::new(pool),
+    });
+    receiver
 }

@@ -1,8 +1,11 @@
-//! Every requirement in `rfc6455-musts.txt` that is this crate's to meet stands above the code
-//! that meets it, and every MUST that the code cites stands in that list.
+//! Every requirement in `rfc6455-musts.txt` and `rfc7692-musts.txt` that is this crate's to meet
+//! stands above the code that meets it, and every MUST that the code cites stands in its list.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Each RFC with the citations there are at least.
+const RFCS: [(&str, usize); 2] = [("6455", 50), ("7692", 8)];
 
 struct Citation {
     section: String,
@@ -12,9 +15,15 @@ struct Citation {
 
 #[test]
 fn no_must_is_left_uncited() {
-    let citations = citations();
-    assert!(citations.len() > 50, "only {} citations were found", citations.len());
-    let missing: Vec<String> = musts()
+    for (rfc, least) in RFCS {
+        let citations = citations(rfc);
+        assert!(citations.len() > least, "only {} citations were found", citations.len());
+        check_cited(rfc, &citations);
+    }
+}
+
+fn check_cited(rfc: &str, citations: &[Citation]) {
+    let missing: Vec<String> = musts(rfc)
         .into_iter()
         .filter(|(_, place, _)| place == "here")
         .filter(|(section, _, sentence)| {
@@ -27,8 +36,13 @@ fn no_must_is_left_uncited() {
 
 #[test]
 fn no_cited_must_is_left_out_of_the_list() {
-    let musts = musts();
-    let unlisted: Vec<String> = citations()
+    for (rfc, _) in RFCS {
+        check_listed(&musts(rfc), &citations(rfc));
+    }
+}
+
+fn check_listed(musts: &[(String, String, String)], citations: &[Citation]) {
+    let unlisted: Vec<String> = citations
         .iter()
         .filter(|citation| citation.text.contains("MUST"))
         .filter(|citation| {
@@ -43,7 +57,7 @@ fn no_cited_must_is_left_out_of_the_list() {
 
 #[test]
 fn what_is_met_elsewhere_names_a_crate() {
-    for (section, place, sentence) in musts() {
+    for (section, place, sentence) in RFCS.into_iter().flat_map(|(rfc, _)| musts(rfc)) {
         let known = ["hub", "shard", "corecast", "server", "bench"];
         let elsewhere = place.strip_prefix("elsewhere: ");
         assert!(
@@ -53,8 +67,9 @@ fn what_is_met_elsewhere_names_a_crate() {
     }
 }
 
-fn musts() -> Vec<(String, String, String)> {
-    let lines = fs::read_to_string(root().join("tests/rfc6455-musts.txt")).expect("the list");
+fn musts(rfc: &str) -> Vec<(String, String, String)> {
+    let list = root().join(format!("tests/rfc{rfc}-musts.txt"));
+    let lines = fs::read_to_string(list).expect("the list");
     let rows = lines.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
     rows.map(|line| {
         let mut columns = line.splitn(3, '|').map(|column| squeezed(column.trim()));
@@ -66,21 +81,26 @@ fn musts() -> Vec<(String, String, String)> {
     .collect()
 }
 
-fn citations() -> Vec<Citation> {
+fn citations(rfc: &str) -> Vec<Citation> {
+    let of_this = format!("//= RFC {rfc} ");
     let mut files = Vec::new();
     collect(&root().join("src"), &mut files);
     let mut citations: Vec<Citation> = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).expect("a source file");
+        let mut is_of_this = false;
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
-            if let Some(section) = line.strip_prefix("//= RFC 6455 ") {
+            if line.starts_with("//= ") {
+                is_of_this = line.starts_with(&of_this);
+            }
+            if let Some(section) = line.strip_prefix(&of_this) {
                 citations.push(Citation {
                     section: section.to_owned(),
                     text: String::new(),
                     place: format!("{}:{}", file.display(), number + 1),
                 });
-            } else if let Some(text) = line.strip_prefix("//# ") {
+            } else if let Some(text) = line.strip_prefix("//# ").filter(|_| is_of_this) {
                 let citation = citations.last_mut().expect("a section above the sentence");
                 citation.text = squeezed(&format!("{} {text}", citation.text));
             }
