@@ -6,7 +6,9 @@
 
 use std::net::SocketAddr;
 
-use corecast::{Accept, Closed, Context, Engine, Frame, Handler, Message, Reject, Upgrade};
+use corecast::{
+    Accept, Arrival, Closed, Context, Engine, Frame, Handler, Message, Reject, Upgrade,
+};
 
 /// What the service keeps for each connection.
 struct Guest {
@@ -19,7 +21,11 @@ struct Chat;
 impl Handler for Chat {
     type Data = Guest;
 
-    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<Guest>, Reject> {
+    fn on_upgrade(
+        &mut self,
+        request: &Upgrade<'_>,
+        _: &Arrival<'_>,
+    ) -> Result<Accept<Guest>, Reject> {
         let Some(room) = request.path().strip_prefix("/room/") else {
             return Err(Reject::new(404, "rooms are at /room/NAME?name=YOU"));
         };

@@ -6,14 +6,18 @@
 
 use std::net::SocketAddr;
 
-use corecast::{Accept, Context, Engine, Handler, Message, Reject, Upgrade};
+use corecast::{Accept, Arrival, Context, Engine, Handler, Message, Reject, Upgrade};
 
 struct Echo;
 
 impl Handler for Echo {
     type Data = ();
 
-    fn on_upgrade(&mut self, _request: &Upgrade<'_>) -> Result<Accept<()>, Reject> {
+    fn on_upgrade(
+        &mut self,
+        _request: &Upgrade<'_>,
+        _: &Arrival<'_>,
+    ) -> Result<Accept<()>, Reject> {
         Ok(Accept::new(()))
     }
 

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use corecast::{
-    Accept, Context, Engine, Frame, Handler, Policy, PublishError, Publisher, Reject, Upgrade,
+    Accept, Arrival, Context, Engine, Frame, Handler, Policy, PublishError, Publisher, Reject,
+    Upgrade,
 };
 
 struct Ticker;
@@ -17,7 +18,11 @@ struct Ticker;
 impl Handler for Ticker {
     type Data = String;
 
-    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<String>, Reject> {
+    fn on_upgrade(
+        &mut self,
+        request: &Upgrade<'_>,
+        _: &Arrival<'_>,
+    ) -> Result<Accept<String>, Reject> {
         match request.path().strip_prefix("/ticker/") {
             Some(symbol) => Ok(Accept::new(format!("quote.{symbol}"))),
             None => Err(Reject::new(404, "tickers are at /ticker/SYMBOL")),

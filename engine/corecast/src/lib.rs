@@ -2,14 +2,18 @@
 //! a queue per socket that knows what to do with a slow client.
 //!
 //! ```no_run
-//! use corecast::{Accept, Context, Engine, Handler, Message, Reject, Upgrade};
+//! use corecast::{Accept, Arrival, Context, Engine, Handler, Message, Reject, Upgrade};
 //!
 //! struct Chat;
 //!
 //! impl Handler for Chat {
 //!     type Data = ();
 //!
-//!     fn on_upgrade(&mut self, _request: &Upgrade<'_>) -> Result<Accept<()>, Reject> {
+//!     fn on_upgrade(
+//!         &mut self,
+//!         _request: &Upgrade<'_>,
+//!         _arrival: &Arrival<'_>,
+//!     ) -> Result<Accept<()>, Reject> {
 //!         Ok(Accept::new(()))
 //!     }
 //!
@@ -59,10 +63,10 @@ pub use corecast_hub::{
     check_topic, json_array,
 };
 pub use corecast_shard::{
-    Accept, Backend, BatchReport, BatchReported, Config, ConnectionId, Context, Feed, FeedStats,
-    Handler, LatencySummary, Leave, Leaving, Left, Message, PageError, Pages, PublishError,
-    PublishReport, Publisher, Reject, Reported, ShardId, ShardPanic, StartError, Stats,
-    TimerContext, UpdateOptions, config,
+    Accept, Arrival, Backend, BatchReport, BatchReported, Config, ConnectionId, Context, Feed,
+    FeedStats, Handler, LatencySummary, Leave, Leaving, Left, Message, PageError, Pages,
+    PublishError, PublishReport, Publisher, Reject, Reported, ShardId, ShardPanic, StartError,
+    Stats, TimerContext, UpdateOptions, Waker, config,
 };
 pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 

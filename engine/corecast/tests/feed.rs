@@ -7,9 +7,9 @@ use std::time::Duration;
 use common::{Client, connect, eventually, hear, say};
 use corecast::config::OutboxConfig;
 use corecast::{
-    Accept, Answer, AttachRequest, AttachResult, Closed, Context, Encoding, Engine, Event, Frame,
-    Handler, Member, Message, Namespace, PublishError, Question, Reject, SnapshotKind, Update,
-    Upgrade, split_variant,
+    Accept, Answer, Arrival, AttachRequest, AttachResult, Closed, Context, Encoding, Engine, Event,
+    Frame, Handler, Member, Message, Namespace, PublishError, Question, Reject, SnapshotKind,
+    Update, Upgrade, split_variant,
 };
 
 /// `sub NAME…`, `unsub NAME`, `who TOPIC`. Each topic is joined under the connection's name.
@@ -23,7 +23,11 @@ struct Peer {
 impl Handler for Service {
     type Data = Peer;
 
-    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<Peer>, Reject> {
+    fn on_upgrade(
+        &mut self,
+        request: &Upgrade<'_>,
+        _: &Arrival<'_>,
+    ) -> Result<Accept<Peer>, Reject> {
         Ok(Accept::new(Peer { asks_late: request.path() == "/late" }))
     }
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use corecast::{Accept, Closed, Context, Engine, Handler, Message, Reject, Upgrade};
+use corecast::{Accept, Arrival, Closed, Context, Engine, Handler, Message, Reject, Upgrade};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -22,7 +22,11 @@ impl Drop for Fuse {
 impl Handler for Careless {
     type Data = Fuse;
 
-    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<Fuse>, Reject> {
+    fn on_upgrade(
+        &mut self,
+        request: &Upgrade<'_>,
+        _: &Arrival<'_>,
+    ) -> Result<Accept<Fuse>, Reject> {
         Ok(match request.path() {
             "/bad-header" => Accept::new(Fuse(true)).header("X-Bad", "two\r\nlines"),
             "/long" => Accept::new(Fuse(true)).header("X-Long", "x".repeat(LONG_BYTES)),

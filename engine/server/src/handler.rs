@@ -3,7 +3,9 @@
 use crate::feed::{FeedHandler, Session};
 use crate::raw::{self, RawHandler};
 use crate::route::{Route, RouteError, Routes};
-use corecast::{Accept, Closed, Context, Event, Handler, Message, Reject, TimerContext, Upgrade};
+use corecast::{
+    Accept, Arrival, Closed, Context, Event, Handler, Message, Reject, TimerContext, Upgrade,
+};
 use std::time::Duration;
 
 /// One shard's handler.
@@ -32,7 +34,11 @@ impl ServerHandler {
 impl Handler for ServerHandler {
     type Data = Peer;
 
-    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<Peer>, Reject> {
+    fn on_upgrade(
+        &mut self,
+        request: &Upgrade<'_>,
+        _: &Arrival<'_>,
+    ) -> Result<Accept<Peer>, Reject> {
         match self.routes.resolve(request.path()) {
             Ok(Route::Echo) => Ok(Accept::new(Peer::Raw(raw::Peer::Echo))),
             Ok(Route::Topic(topic)) => {

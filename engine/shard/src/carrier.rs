@@ -8,12 +8,12 @@ use corecast_hub::node::{self, Event, Turn};
 use corecast_hub::session::Phase;
 use corecast_hub::{ConnId, Hub, Now, Wanted};
 
-use crate::ShardId;
 use crate::closing::{own_close, panicked};
 use crate::feed::TimerContext;
 use crate::handler::Handler;
 use crate::mesh::{Job, Mesh, Pass};
 use crate::shard::{Shard, slot_mut};
+use crate::{Context, ShardId};
 use corecast_hub::Flush;
 use corecast_hub::session::ClosedBy;
 
@@ -73,6 +73,15 @@ pub(crate) fn tell<H: Handler>(shard: &Shard<H>) {
 
 /// Tells one handler one thing, if the connection is still open.
 pub(crate) fn tell_one<H: Handler>(shard: &Shard<H>, conn: ConnId, event: Event) {
+    call_open(shard, conn, |handler, data, context| handler.on_event(data, event, context));
+}
+
+/// Calls the handler for a connection, if it is still open.
+pub(crate) fn call_open<H: Handler>(
+    shard: &Shard<H>,
+    conn: ConnId,
+    call: impl FnOnce(&mut H, &mut H::Data, &mut Context<'_>),
+) {
     let mut slots = shard.slots.borrow_mut();
     let Some(slot) = slot_mut(&mut slots, conn) else { return };
     if slot.session.phase() != Phase::Open {
@@ -80,9 +89,7 @@ pub(crate) fn tell_one<H: Handler>(shard: &Shard<H>, conn: ConnId, event: Event)
     }
     shard.look_again(conn);
     let Some(data) = slot.data.as_mut() else { return };
-    let called = shard.call(conn, slot.peer, |handler, context| {
-        handler.on_event(data, event, context);
-    });
+    let called = shard.call(conn, slot.peer, |handler, context| call(handler, data, context));
     if called.is_err() {
         panicked(shard, conn, &mut slot.session);
     } else if let Some((code, reason)) = own_close(shard, conn)

@@ -13,6 +13,7 @@ use corecast_wire::{CloseCode, Frame};
 use crate::feed::{Feed, FeedParts};
 use crate::mesh::{Direct, Job, Publication};
 use crate::publish::Publishing;
+use crate::wake::{Waker, Wakes};
 use crate::{ConnectionId, PublishError};
 
 /// A handler's hands: subscribe, publish, send, close. Nothing here blocks or does I/O: frames are
@@ -21,6 +22,7 @@ pub struct Context<'a> {
     pub(crate) publishing: Publishing<'a>,
     pub(crate) feed: FeedParts<'a>,
     closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
+    wakes: &'a Wakes,
     conn: ConnId,
     peer: SocketAddr,
 }
@@ -30,10 +32,11 @@ impl<'a> Context<'a> {
         publishing: Publishing<'a>,
         feed: FeedParts<'a>,
         closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
+        wakes: &'a Wakes,
         conn: ConnId,
         peer: SocketAddr,
     ) -> Self {
-        Self { publishing, feed, closes, conn, peer }
+        Self { publishing, feed, closes, wakes, conn, peer }
     }
 
     /// This connection's identity, for `send` and `close` from anywhere in the engine.
@@ -141,6 +144,19 @@ impl<'a> Context<'a> {
         } else {
             self.direct(target, reason.len(), Direct::Close(code, reason.into()));
         }
+    }
+
+    /// Wakes this connection from any thread: [`Handler::on_wake`](crate::Handler::on_wake) is
+    /// called soon.
+    #[must_use]
+    pub fn waker(&self) -> Waker {
+        self.wakes.waker(self.publishing.shard, self.conn, self.publishing.mesh)
+    }
+
+    /// Has [`Handler::on_wake`](crate::Handler::on_wake) called at this instant, to the
+    /// millisecond; it is the only one of this connection, and is not repeated. `None`: not at all.
+    pub fn wake_at(&mut self, at: Option<Timestamp>) {
+        self.wakes.wake_at(self.conn, at);
     }
 
     fn direct(&mut self, to: ConnectionId, bytes: usize, what: Direct) -> SendStatus {

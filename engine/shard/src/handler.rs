@@ -6,6 +6,7 @@ use corecast_hub::node::Event;
 use corecast_hub::session::Closed;
 use corecast_wire::{Frame, Upgrade};
 
+use crate::arrival::Arrival;
 use crate::{Context, Leaving, TimerContext};
 
 /// The behaviour of a service, called on the shard that owns the connection.
@@ -21,12 +22,17 @@ pub trait Handler: 'static {
     /// What the service keeps for each connection.
     type Data: 'static;
 
-    /// A peer asks for a WebSocket. Accept with the connection's data, or reject with an HTTP
-    /// status.
+    /// A peer asks for a WebSocket. Accept with the connection's data, reject with an HTTP status,
+    /// or say [`Reject::later`] and be asked again when the connection is
+    /// [woken](Arrival::waker).
     ///
     /// # Errors
     /// The [`Reject`] that the peer is answered with.
-    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<Self::Data>, Reject>;
+    fn on_upgrade(
+        &mut self,
+        request: &Upgrade<'_>,
+        arrival: &Arrival<'_>,
+    ) -> Result<Accept<Self::Data>, Reject>;
 
     /// The handshake is answered; messages may flow.
     fn on_open(&mut self, data: &mut Self::Data, context: &mut Context<'_>) {
@@ -48,6 +54,13 @@ pub trait Handler: 'static {
     /// end of the turn.
     fn on_event(&mut self, data: &mut Self::Data, event: Event, context: &mut Context<'_>) {
         let _ = (data, event, context);
+    }
+
+    /// A [`Waker`](crate::Waker) of the open connection was used, or the instant has come that
+    /// [`Context::wake_at`] set. Which of them is not told, and wakes that come close together are
+    /// one.
+    fn on_wake(&mut self, data: &mut Self::Data, context: &mut Context<'_>) {
+        let _ = (data, context);
     }
 
     /// Called once when the shard starts, and again after the time that it returns, to the
@@ -132,11 +145,22 @@ impl<D> Accept<D> {
     }
 }
 
-/// A handshake rejected.
+/// A handshake rejected, or put off.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
+pub struct Reject(Rejection);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Rejection {
+    Later,
+    Now(Refusal),
+}
+
+/// What a peer is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) reason: String,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 impl Reject {
@@ -146,6 +170,40 @@ impl Reject {
     /// When `status` is outside of 400 to 599.
     pub fn new(status: u16, reason: impl Into<String>) -> Self {
         assert!((400..=599).contains(&status), "a rejection has a status from 400 to 599");
-        Self { status, reason: reason.into() }
+        let reason = reason.into();
+        Self(Rejection::Now(Refusal { status, reason, headers: Vec::new() }))
+    }
+
+    /// Not known yet: the request is kept, and [`Handler::on_upgrade`] is asked again when the
+    /// connection's [waker](Arrival::waker) was used. The handshake's deadline goes on; past it the
+    /// client is answered 503. Nothing more is read from it meanwhile, and one that goes away is
+    /// noticed.
+    #[must_use]
+    pub fn later() -> Self {
+        Self(Rejection::Later)
+    }
+
+    /// Adds a header to the answer. CR, LF or a reserved name makes it a 500. What is only put off
+    /// has no answer yet, and no header.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        if let Rejection::Now(refusal) = &mut self.0 {
+            refusal.headers.push((name.into(), value.into()));
+        }
+        self
+    }
+
+    /// Says when to try again (RFC 9110 §10.2.3), in seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.header("Retry-After", seconds.to_string())
+    }
+
+    /// The answer; none where it is put off.
+    pub(crate) fn into_refusal(self) -> Option<Refusal> {
+        match self.0 {
+            Rejection::Later => None,
+            Rejection::Now(refusal) => Some(refusal),
+        }
     }
 }

@@ -8,10 +8,11 @@
 //! Inside: `round` (the loop that all stands in), `accept` (listener), `watch` (who has something
 //! to read), `turns` and `connection` (whose turn it is, and the turn), `upgrade` (handshake),
 //! `closing`, `flush` (writes, by the ring or by `sendmsg`), `mesh` and `courier` (between
-//! threads), `pace` (who may read), `timers`, `sweep` (deadlines), `thread` and `life` (of a
-//! shard), `leave` and `departure` (its end in order).
+//! threads), `wake` (of one connection), `pace` (who may read), `timers`, `sweep` (deadlines),
+//! `thread` and `life` (of a shard), `leave` and `departure` (its end in order).
 
 mod accept;
+mod arrival;
 mod carrier;
 mod clock;
 mod closing;
@@ -49,12 +50,14 @@ mod turns;
 mod upgrade;
 mod versions;
 mod waiters;
+mod wake;
 mod watch;
 
 use std::fmt;
 
 use corecast_hub::ConnId;
 
+pub use arrival::Arrival;
 pub use config::{Backend, Config};
 pub use context::Context;
 pub use engine::Engine;
@@ -66,6 +69,7 @@ pub use mesh::{BatchReport, BatchReported, PublishReport, Reported};
 pub use pages::{PageError, Pages};
 pub use publisher::Publisher;
 pub use stats::{FeedStats, LatencySummary, Stats};
+pub use wake::Waker;
 
 /// One shard of an engine, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

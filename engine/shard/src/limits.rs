@@ -67,6 +67,9 @@ pub const JOB_BYTES_MAX: usize = 64 * 1024;
 /// Connections that have their turn before other tasks have theirs.
 pub const TURNS_MAX: usize = 256;
 
+/// Connections that are told in one round that they were woken, before others get their turn.
+pub const WAKES_PER_TURN_MAX: usize = 256;
+
 /// Connections that one wake of the listener accepts before others get their turn.
 pub const ACCEPTS_PER_TURN_MAX: usize = 256;
 

@@ -17,7 +17,7 @@ use crate::limits::WATCH_EVENTS_MAX;
 use crate::shard::{Shard, slot_mut};
 use crate::spin::Spin;
 use crate::watch::{INBOX, LISTENER};
-use crate::{signal, turns};
+use crate::{signal, turns, wake};
 
 /// Without anything due, the shard looks around so often; while it leaves, more often: what ends a
 /// task does not wake it.
@@ -41,10 +41,12 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mut flusher: Flusher) {
         }
         tell(&shard, &events);
         turns::go_on(&shard);
+        let now = shard.clock.now();
+        wake::tell(&shard, now);
         if !inbox.is_empty() {
             shard.mail.raise();
         }
-        shard.timers.fire(shard.clock.now());
+        shard.timers.fire(now);
         turns::give(&shard);
         flusher.turn(&shard);
     }
@@ -93,7 +95,7 @@ async fn serve_others<H: Handler>(shard: &Shard<H>, flusher: &mut Flusher) -> Du
 fn sleep_max<H: Handler>(shard: &Shard<H>, flusher: &Flusher) -> Duration {
     let longest = if shard.leaving.get().is_some() { SLEEP_LEAVING_MAX } else { SLEEP_MAX };
     let now = shard.clock.now();
-    [shard.timers.idle(now), flusher.idle(shard, now)]
+    [shard.timers.idle(now), shard.wakes.idle(now), flusher.idle(shard, now)]
         .into_iter()
         .flatten()
         .fold(longest, Duration::min)

@@ -33,6 +33,7 @@ use crate::stream::Stream;
 use crate::timers::{Sleep, Timers};
 use crate::turns::Turns;
 use crate::upgrade::Handshake;
+use crate::wake::Wakes;
 use crate::watch::Watch;
 use crate::{ShardId, limits};
 
@@ -71,6 +72,8 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) mail: Signal,
     /// Whose turn it is.
     pub(crate) turns: Turns,
+    /// Who may be woken.
+    pub(crate) wakes: Wakes,
     /// Wakes the listener's task.
     pub(crate) listening: Signal,
     /// There is something to write.
@@ -169,6 +172,7 @@ impl<H: Handler> Shard<H> {
             timers: Timers::default(),
             mail: Signal::default(),
             turns: Turns::default(),
+            wakes: Wakes::default(),
             listening: Signal::default(),
             flush: Cell::new(false),
             left: Signal::default(),
@@ -269,6 +273,7 @@ impl<H: Handler> Shard<H> {
                 handler.on_close(data, &closed, context);
             });
         }
+        self.wakes.forget(conn);
         self.live.set(self.live.get() - 1);
         self.settle();
     }
@@ -292,7 +297,8 @@ impl<H: Handler> Shard<H> {
             epoch: self.epoch,
             clock: self.clock,
         };
-        let mut context = Context::new(self.publishing(&mut hub), feed, &self.closes, conn, peer);
+        let publishing = self.publishing(&mut hub);
+        let mut context = Context::new(publishing, feed, &self.closes, &self.wakes, conn, peer);
         self.guard(peer, || call(&mut handler, &mut context))
     }
 

@@ -59,6 +59,11 @@ impl Stream {
         self.readable |= flags.intersects(ends | EventFlags::IN | EventFlags::PRI);
     }
 
+    /// Whether the peer's side is known to be shut, or the connection to be broken.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        self.hung_up
+    }
+
     /// Reads once, if there may be something. Zero bytes are the peer's end.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         while self.readable {

@@ -8,17 +8,17 @@ use std::task::Poll;
 use bytes::Bytes;
 use corecast_hub::ConnId;
 use corecast_hub::session::ClosedBy;
-use corecast_wire::handshake::{accept_response, response};
+use corecast_wire::handshake::{InvalidResponse, accept_response, response};
 use corecast_wire::limits::READ_BYTES;
 use corecast_wire::{HandshakeError, HeadScanner, Request, Upgrade};
 
+use crate::arrival::{Arrival, Kept};
 use crate::closing::panicked;
-use crate::connection;
-use crate::departure;
-use crate::handler::{Accept, Handler};
+use crate::handler::{Accept, Handler, Refusal};
 use crate::shard::{Panicked, Shard, slot_mut};
 use crate::socket::Written;
 use crate::stream::Watched;
+use crate::{connection, departure, wake};
 
 /// What a request came to.
 enum Answer<D> {
@@ -44,11 +44,25 @@ pub(crate) struct Handshake<D> {
     scanner: HeadScanner,
     answer: Option<Answer<D>>,
     sent_bytes: usize,
+    /// The request is whole, and its answer not known yet.
+    later: Option<Box<Later>>,
+    /// The connection was woken, and nobody told of it yet.
+    woken: bool,
+}
+
+/// A request whose answer is not known yet.
+#[derive(Default)]
+struct Later {
+    /// How much of what was read it takes.
+    head_bytes: usize,
+    /// What the handler keeps until it is asked again.
+    kept: Kept,
 }
 
 impl<D> Default for Handshake<D> {
     fn default() -> Self {
-        Self { head: Vec::new(), scanner: HeadScanner::new(), answer: None, sent_bytes: 0 }
+        let (head, scanner) = (Vec::new(), HeadScanner::new());
+        Self { head, scanner, answer: None, sent_bytes: 0, later: None, woken: false }
     }
 }
 
@@ -82,9 +96,17 @@ impl<D: 'static> Handshake<D> {
         !self.head.is_empty() || self.answer.is_some()
     }
 
+    /// The connection is woken: the handler is asked again, or told as soon as it is open.
+    pub(crate) fn wake(&mut self) {
+        self.woken = true;
+    }
+
     /// Drops it, and with it what the handler gave for a connection that never opened: the
     /// embedder's code, which may panic.
     pub(crate) fn discard<H: Handler<Data = D>>(self, shard: &Shard<H>, peer: SocketAddr) {
+        if let Some(later) = self.later {
+            discard(shard, peer, later);
+        }
         if let Some(Answer::Switch(_, data)) = self.answer {
             discard(shard, peer, data);
         }
@@ -97,7 +119,11 @@ impl<D: 'static> Handshake<D> {
         peer: SocketAddr,
     ) -> Poll<Shaken> {
         while self.answer.is_none() {
-            match self.read(shard, conn, peer) {
+            let heard = match self.later.take() {
+                Some(later) => self.ask_again(later, shard, conn, peer),
+                None => self.read(shard, conn, peer),
+            };
+            match heard {
                 Poll::Pending if !shard.departure.is_refusing() => return Poll::Pending,
                 Poll::Pending if !self.has_begun() => return Poll::Ready(Shaken::Lost),
                 Poll::Pending => self.answer = Some(Answer::Refuse(going_away())),
@@ -113,6 +139,9 @@ impl<D: 'static> Handshake<D> {
         Poll::Ready(match self.answer.take() {
             Some(Answer::Switch(_, data)) => {
                 open(shard, conn, peer, data);
+                if self.woken {
+                    wake::tell_one(shard, conn);
+                }
                 Shaken::Open(std::mem::take(&mut self.head))
             }
             _ => {
@@ -150,12 +179,42 @@ impl<D: 'static> Handshake<D> {
                     self.head.extend_from_slice(end);
                     &self.head
                 };
-                self.answer = Some(answer(shard, conn, peer, head));
-                self.head = rest.to_vec();
+                let kept = Kept::default();
+                self.answer = answer(shard, conn, peer, head, &kept);
+                if self.answer.is_some() {
+                    discard(shard, peer, kept);
+                    self.head = rest.to_vec();
+                } else {
+                    self.later = Some(Box::new(Later { head_bytes: head.len(), kept }));
+                    self.head = [head, rest].concat();
+                }
             }
             Err(error) => self.answer = Some(Answer::Refuse(error.to_response().into())),
         }
         Poll::Ready(true)
+    }
+
+    /// Asks the handler again if the connection was woken. Nothing is read meanwhile, so what a
+    /// client can make us keep is one read. False when the connection is over.
+    fn ask_again<H: Handler<Data = D>>(
+        &mut self,
+        later: Box<Later>,
+        shard: &Shard<H>,
+        conn: ConnId,
+        peer: SocketAddr,
+    ) -> Poll<bool> {
+        let has_gone = slot_mut(&mut shard.slots.borrow_mut(), conn)
+            .is_none_or(|slot| slot.stream.has_hung_up());
+        if !has_gone && std::mem::take(&mut self.woken) {
+            self.answer = answer(shard, conn, peer, &self.head[..later.head_bytes], &later.kept);
+        }
+        if self.answer.is_some() {
+            self.head.drain(..later.head_bytes);
+            discard(shard, peer, later);
+            return Poll::Ready(true);
+        }
+        self.later = Some(later);
+        if has_gone { Poll::Ready(false) } else { Poll::Pending }
     }
 
     /// The connection is to end. A client that began a request and was too slow is told so, as far
@@ -166,7 +225,10 @@ impl<D: 'static> Handshake<D> {
         let timed_out = slot.session.closed().is_some_and(|closed| closed.by == ClosedBy::Timeout);
         if timed_out && self.answer.is_none() && !self.head.is_empty() {
             shard.stats.refused.add(1);
-            let answer = plain(408, "the opening handshake took too long");
+            let answer = match self.later {
+                None => plain(408, "the opening handshake took too long"),
+                Some(_) => plain(503, "to answer the opening handshake took too long: try again"),
+            };
             let _ = slot.stream.write(&answer);
         }
     }
@@ -207,10 +269,11 @@ fn answer<H: Handler>(
     conn: ConnId,
     peer: SocketAddr,
     head: &[u8],
-) -> Answer<H::Data> {
-    match try_answer(shard, conn, peer, head) {
+    kept: &Kept,
+) -> Option<Answer<H::Data>> {
+    match try_answer(shard, conn, peer, head, kept) {
         Ok(answer) => answer,
-        Err(error) => Answer::Refuse(error.to_response().into()),
+        Err(error) => Some(Answer::Refuse(error.to_response().into())),
     }
 }
 
@@ -219,25 +282,47 @@ fn try_answer<H: Handler>(
     conn: ConnId,
     peer: SocketAddr,
     head: &[u8],
-) -> Result<Answer<H::Data>, HandshakeError> {
+    kept: &Kept,
+) -> Result<Option<Answer<H::Data>>, HandshakeError> {
     let request = Request::parse(head)?;
     if !request.is_upgrade() {
         // Which paths are WebSocket paths is said by a closure of the embedder's.
         if request.path() == "/healthz" && shard.mesh.draining.load(Ordering::Relaxed) {
-            return Ok(Answer::Refuse(plain(503, "draining")));
+            return Ok(Some(Answer::Refuse(plain(503, "draining"))));
         }
         let page = shard.guard(peer, || shard.pages.answer(request.method, request.path()));
-        return Ok(Answer::Refuse(page.unwrap_or_else(|Panicked| plain(500, "internal error"))));
+        let page = page.unwrap_or_else(|Panicked| plain(500, "internal error"));
+        return Ok(Some(Answer::Refuse(page)));
     }
     if shard.departure.is_refusing() {
-        return Ok(Answer::Refuse(going_away()));
+        return Ok(Some(Answer::Refuse(going_away())));
     }
     let upgrade = Upgrade::parse(request)?;
-    Ok(match shard.call(conn, peer, |handler, _| handler.on_upgrade(&upgrade)) {
-        Ok(Ok(accept)) => switch(shard, peer, &upgrade, accept),
-        Ok(Err(reject)) => Answer::Refuse(plain(reject.status, &reject.reason)),
-        Err(Panicked) => Answer::Refuse(plain(500, "internal error")),
+    let arrival = Arrival {
+        peer,
+        proxy: None,
+        is_secure: false,
+        client_certificate: None,
+        shard: shard.id,
+        conn,
+        wakes: &shard.wakes,
+        mesh: &shard.mesh,
+        kept,
+    };
+    Ok(match shard.call(conn, peer, |handler, _| handler.on_upgrade(&upgrade, &arrival)) {
+        Ok(Ok(accept)) => Some(switch(shard, peer, &upgrade, accept)),
+        Ok(Err(reject)) => reject.into_refusal().map(refuse),
+        Err(Panicked) => Some(Answer::Refuse(plain(500, "internal error"))),
     })
+}
+
+/// The answer of a handler that rejects.
+fn refuse<D>(refusal: Refusal) -> Answer<D> {
+    let Refusal { status, reason, headers } = refusal;
+    Answer::Refuse(with_headers(status, &reason, &headers).unwrap_or_else(|error| {
+        tracing::error!(%error, "the handler rejected with what a response cannot carry");
+        plain(500, "internal error")
+    }))
 }
 
 fn switch<H: Handler>(
@@ -277,8 +362,8 @@ fn open<H: Handler>(shard: &Shard<H>, conn: ConnId, peer: SocketAddr, data: H::D
 }
 
 /// Drops what the handler gave for a connection: code of the embedder's.
-fn discard<H: Handler>(shard: &Shard<H>, peer: SocketAddr, data: H::Data) {
-    let _ = shard.guard(peer, || drop(data));
+fn discard<H: Handler>(shard: &Shard<H>, peer: SocketAddr, what: impl Sized) {
+    let _ = shard.guard(peer, || drop(what));
 }
 
 /// The answer is out: our side is shut, and the peer's end is awaited, for a second. Closing with
@@ -298,9 +383,16 @@ fn going_away() -> Bytes {
 }
 
 fn plain(status: u16, sentence: &str) -> Bytes {
-    let headers = [("Content-Type", "text/plain; charset=utf-8")];
-    let body = format!("{sentence}\n");
-    response(status, &headers, body.as_bytes())
+    with_headers(status, sentence, &[])
         .unwrap_or_else(|_| unreachable!("a status from 400 to 599 and a header without CR or LF"))
-        .into()
+}
+
+fn with_headers(
+    status: u16,
+    sentence: &str,
+    more: &[(String, String)],
+) -> Result<Bytes, InvalidResponse> {
+    let mut headers = vec![("Content-Type", "text/plain; charset=utf-8")];
+    headers.extend(more.iter().map(|(name, value)| (&**name, &**value)));
+    Ok(response(status, &headers, format!("{sentence}\n").as_bytes())?.into())
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corecast::{Accept, Engine, Handler, Reject, Upgrade};
+use corecast::{Accept, Arrival, Engine, Handler, Reject, Upgrade};
 use corecast_tests::raw::{KEY, RawClient};
 use corecast_tests::siege::{KEPT_BYTES_MAX, Siege};
 use corecast_wire::client;
@@ -134,7 +134,7 @@ fn a_stalled_reader_of_a_page_does_not_stay_for_ever() -> Result<()> {
     struct Nothing;
     impl Handler for Nothing {
         type Data = ();
-        fn on_upgrade(&mut self, _: &Upgrade<'_>) -> Result<Accept<()>, Reject> {
+        fn on_upgrade(&mut self, _: &Upgrade<'_>, _: &Arrival<'_>) -> Result<Accept<()>, Reject> {
             Ok(Accept::new(()))
         }
     }

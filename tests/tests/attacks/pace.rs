@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use corecast::{Accept, Context, Engine, Frame, Handler, Message, PublishError, Reject, Upgrade};
+use corecast::{
+    Accept, Arrival, Context, Engine, Frame, Handler, Message, PublishError, Reject, Upgrade,
+};
 use corecast_tests::raw::{RawClient, Received, frame};
 use eyre::{Result, ensure};
 
@@ -13,7 +15,7 @@ struct Echo;
 impl Handler for Echo {
     type Data = ();
 
-    fn on_upgrade(&mut self, _: &Upgrade<'_>) -> Result<Accept<()>, Reject> {
+    fn on_upgrade(&mut self, _: &Upgrade<'_>, _: &Arrival<'_>) -> Result<Accept<()>, Reject> {
         Ok(Accept::new(()))
     }
 

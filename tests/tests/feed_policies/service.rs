@@ -4,9 +4,9 @@
 use bytes::Bytes;
 use corecast::config::SocketConfig;
 use corecast::{
-    Accept, Announcement, AttachRequest, AttachResult, CloseCode, Codec, Context, Encoding, Engine,
-    Event, Frame, Gap, Handler, Member, Namespace, Policy, RawCodec, Reject, StreamMessage,
-    StreamRef, StreamState, Update, Upgrade, split_variant,
+    Accept, Announcement, Arrival, AttachRequest, AttachResult, CloseCode, Codec, Context,
+    Encoding, Engine, Event, Frame, Gap, Handler, Member, Namespace, Policy, RawCodec, Reject,
+    StreamMessage, StreamRef, StreamState, Update, Upgrade, split_variant,
 };
 use corecast_feed::json;
 use eyre::Result;
@@ -43,7 +43,11 @@ struct Peer {
 impl Handler for Service {
     type Data = Peer;
 
-    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<Peer>, Reject> {
+    fn on_upgrade(
+        &mut self,
+        request: &Upgrade<'_>,
+        _: &Arrival<'_>,
+    ) -> Result<Accept<Peer>, Reject> {
         let path = request.path().trim_start_matches('/');
         let (name, policy) = match path.strip_prefix("all/") {
             Some(name) => (name, Some(Policy::default())),

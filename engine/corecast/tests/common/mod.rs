@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use corecast::{
-    Accept, Builder, CloseCode, Closed, ConnectionId, Context, Engine, Frame, Handler, Leaving,
-    Message, Policy, Reject, Upgrade,
+    Accept, Arrival, Builder, CloseCode, Closed, ConnectionId, Context, Engine, Frame, Handler,
+    Leaving, Message, Policy, Reject, Upgrade,
 };
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -37,7 +37,11 @@ pub(crate) struct Member {
 impl Handler for Service {
     type Data = Member;
 
-    fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accept<Member>, Reject> {
+    fn on_upgrade(
+        &mut self,
+        request: &Upgrade<'_>,
+        _: &Arrival<'_>,
+    ) -> Result<Accept<Member>, Reject> {
         let topic = request.path().trim_start_matches('/').to_owned();
         match &*topic {
             "forbidden" => Err(Reject::new(403, "not for you")),

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use corecast_hub::ConnId;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::Job;
@@ -17,6 +18,9 @@ pub(crate) struct Inbox {
     /// To empty the channel when its shard has ended: a bounded channel keeps what is in it for as
     /// long as there are senders, and with it places in the mesh and reports that somebody awaits.
     leftover: Receiver<Job>,
+    /// Connections to be woken, beside the jobs, so that a wake finds room at any time. Each is in
+    /// there once at most, which its waker sees to.
+    wakes: (Sender<ConnId>, Receiver<ConnId>),
     bell: Arc<Bell>,
 }
 
@@ -42,7 +46,8 @@ pub(crate) fn mailbox(capacity: usize) -> io::Result<(Inbox, Mailbox)> {
     let (sender, leftover) = bounded(capacity);
     let rope = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
     let (asleep, closed) = (AtomicBool::new(false), AtomicBool::new(false));
-    let inbox = Inbox { sender, leftover, bell: Arc::new(Bell { asleep, closed, rope }) };
+    let bell = Arc::new(Bell { asleep, closed, rope });
+    let inbox = Inbox { sender, leftover, wakes: unbounded(), bell };
     Ok((inbox.clone(), Mailbox { inbox }))
 }
 
@@ -61,6 +66,20 @@ impl Inbox {
         true
     }
 
+    /// Asks for a connection to be told that it was woken. Its waker asks once until it is taken
+    /// out.
+    pub(crate) fn wake(&self, conn: ConnId) {
+        if !self.bell.closed.load(Ordering::SeqCst) && self.wakes.0.send(conn).is_ok() {
+            self.bell.ring();
+        }
+    }
+
+    /// The next connection that was woken.
+    #[inline]
+    pub(crate) fn take_woken(&self) -> Option<ConnId> {
+        self.wakes.1.try_recv().ok()
+    }
+
     /// The shard has ended: nothing is taken in any more, and what is in there is dropped.
     pub(crate) fn close(&self) {
         self.bell.closed.store(true, Ordering::SeqCst);
@@ -70,7 +89,7 @@ impl Inbox {
     /// Whether there is anything to take out.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.leftover.is_empty()
+        self.leftover.is_empty() && self.wakes.1.is_empty()
     }
 
     /// The shard is about to sleep: from now on the next job wakes it. False when there is one
