@@ -17,8 +17,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite;
 
 /// `/later` waits until it was asked about so often as its query says; each ask hands its waker
-/// out. `in MS` wakes the connection after so many milliseconds, `never` no more, `waker` hands one
-/// out; each wake is told to the client.
+/// out. `in MS` wakes the connection after so many milliseconds, `wall MS` the same by the wall
+/// clock, `never` no more; each wake is told to the client.
 struct Patient {
     seen: Sender<Seen>,
 }
@@ -80,7 +80,15 @@ impl Handler for Patient {
                 let ms = Duration::from_millis(ms.parse().expect("milliseconds"));
                 context.wake_at(Some(context.now().after(ms)));
             }
-            _ if text == "never" => context.wake_at(None),
+            Some(("wall", ms)) => {
+                let ms: i64 = ms.parse().expect("milliseconds");
+                let wall_ns = context.feed().wall_ns();
+                context.wake_at_wall(Some(wall_ns + ms * 1_000_000));
+            }
+            _ if text == "never" => {
+                context.wake_at(None);
+                context.wake_at_wall(None);
+            }
             _ => {
                 context.reply(&message.to_frame());
             }
@@ -315,4 +323,41 @@ async fn a_wake_of_an_engine_that_has_ended_does_nothing() {
     waker.wake();
     drop(engine);
     waker.wake();
+}
+
+#[cfg(feature = "fault-injection")]
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "a test of the wall clock")]
+async fn who_waits_for_the_wall_clock_is_woken_by_it_however_it_is_set() {
+    const HOUR_NS: i64 = 3_600_000_000_000;
+    let (engine, events) = start(|builder| builder);
+    let url = format!("ws://{}/", engine.local_addr());
+    let (mut client, _) = tokio_tungstenite::connect_async(url).await.expect("connected");
+    opened(&events);
+    let begun = Instant::now();
+    say(&mut client, "wall 300").await;
+    assert_eq!(hear(&mut client).await, "woken");
+    let within = Duration::from_millis(300)..Duration::from_millis(450);
+    assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    // Two hours from now, and the clock is set one hour and then another forward.
+    say(&mut client, "wall 7200000").await;
+    engine.inject_wall_clock(HOUR_NS);
+    tokio::time::sleep(A_WHILE).await;
+    say(&mut client, "here").await;
+    assert_eq!(hear(&mut client).await, "here", "an hour is left");
+    engine.inject_wall_clock(2 * HOUR_NS);
+    let begun = Instant::now();
+    assert_eq!(hear(&mut client).await, "woken");
+    assert!(begun.elapsed() < Duration::from_millis(150), "{:?}", begun.elapsed());
+    // Set back, it waits longer than was thought, and not less.
+    say(&mut client, "wall 100").await;
+    engine.inject_wall_clock(0);
+    tokio::time::sleep(2 * A_WHILE).await;
+    say(&mut client, "here").await;
+    assert_eq!(hear(&mut client).await, "here");
+    say(&mut client, "never").await;
+    engine.inject_wall_clock(3 * HOUR_NS);
+    tokio::time::sleep(A_WHILE).await;
+    say(&mut client, "here").await;
+    assert_eq!(hear(&mut client).await, "here");
 }

@@ -22,11 +22,19 @@ impl Clock {
         Timestamp(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// The wall clock in nanoseconds since 1970: what people and clients are told. Nothing is
-    /// decided by it.
+    /// The wall clock in nanoseconds since 1970: what people and clients are told. The one thing
+    /// that is decided by it is when something ends that others have dated by it.
     #[expect(clippy::disallowed_methods, reason = "this is the clock that others are told by")]
     pub(crate) fn wall_ns(self) -> i64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+        let wall_ns = since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX));
+        #[cfg(feature = "fault-injection")]
+        let wall_ns = wall_ns + WALL_SET_BY_NS.load(std::sync::atomic::Ordering::SeqCst);
+        wall_ns
     }
 }
+
+/// By how much somebody has set the wall clock of this process, for tests.
+#[cfg(feature = "fault-injection")]
+pub(crate) static WALL_SET_BY_NS: std::sync::atomic::AtomicI64 =
+    std::sync::atomic::AtomicI64::new(0);

@@ -159,6 +159,12 @@ impl<'a> Context<'a> {
         self.wakes.wake_at(self.conn, at);
     }
 
+    /// The same by the wall clock, in nanoseconds since 1970, at most 100 ms late however that
+    /// clock is set meanwhile. Each connection has one of either.
+    pub fn wake_at_wall(&mut self, wall_ns: Option<i64>) {
+        self.wakes.wake_at_wall(self.conn, wall_ns);
+    }
+
     fn direct(&mut self, to: ConnectionId, bytes: usize, what: Direct) -> SendStatus {
         let mesh = self.publishing.mesh;
         let Ok(ticket) = mesh.admission.admit(bytes) else { return SendStatus::Full };

@@ -233,6 +233,12 @@ impl Engine {
         self.mesh.post(shard, Job::Panic);
     }
 
+    /// Sets the wall clock of all engines of this process by so much, from what it is in truth.
+    #[cfg(feature = "fault-injection")]
+    pub fn inject_wall_clock(&self, set_by_ns: i64) {
+        crate::clock::WALL_SET_BY_NS.store(set_by_ns, Ordering::SeqCst);
+    }
+
     /// Lets the next so many writes of a shard find no memory for a packet (ENOBUFS).
     #[cfg(feature = "fault-injection")]
     pub fn inject_no_buffers(&self, shard: ShardId, writes: u32) {

@@ -28,6 +28,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
     let mut next = 0;
     loop {
         shard.sleep(TICK).await;
+        shard.wakes.look_at_wall(shard.clock);
         let slots = shard.slots.borrow().capacity();
         if next >= slots {
             next = 0;

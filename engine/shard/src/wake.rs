@@ -12,6 +12,7 @@ use corecast_hub::session::Phase;
 use corecast_hub::{ConnId, Timestamp};
 
 use crate::carrier;
+use crate::clock::Clock;
 use crate::handler::Handler;
 use crate::limits::WAKES_PER_TURN_MAX;
 use crate::mesh::Mesh;
@@ -54,6 +55,10 @@ impl Waker {
 pub(crate) struct Wakes {
     sleepers: RefCell<HashMap<ConnId, Sleeper>>,
     alarms: RefCell<BTreeSet<(Timestamp, ConnId)>>,
+    /// By the wall clock, in nanoseconds since 1970. The sweep looks at it.
+    wall_alarms: RefCell<BTreeSet<(i64, ConnId)>>,
+    /// Those whose time has come by the wall clock, to be told.
+    due: RefCell<Vec<ConnId>>,
 }
 
 /// How one connection may be woken.
@@ -62,6 +67,7 @@ struct Sleeper {
     /// Set while a wake of it is in the inbox: so at most one is.
     pending: Option<Arc<AtomicBool>>,
     at: Option<Timestamp>,
+    wall_ns: Option<i64>,
 }
 
 impl Wakes {
@@ -89,21 +95,63 @@ impl Wakes {
         }
     }
 
+    /// The same by the wall clock.
+    pub(crate) fn wake_at_wall(&self, conn: ConnId, wall_ns: Option<i64>) {
+        let mut sleepers = self.sleepers.borrow_mut();
+        let mut alarms = self.wall_alarms.borrow_mut();
+        let before = match wall_ns {
+            Some(wall_ns) => sleepers.entry(conn).or_default().wall_ns.replace(wall_ns),
+            None => sleepers.get_mut(&conn).and_then(|sleeper| sleeper.wall_ns.take()),
+        };
+        if let Some(before) = before {
+            alarms.remove(&(before, conn));
+        }
+        if let Some(wall_ns) = wall_ns {
+            alarms.insert((wall_ns, conn));
+        }
+    }
+
     /// The connection is gone.
     pub(crate) fn forget(&self, conn: ConnId) {
         let Some(sleeper) = self.sleepers.borrow_mut().remove(&conn) else { return };
         if let Some(at) = sleeper.at {
             self.alarms.borrow_mut().remove(&(at, conn));
         }
+        if let Some(wall_ns) = sleeper.wall_ns {
+            self.wall_alarms.borrow_mut().remove(&(wall_ns, conn));
+        }
+    }
+
+    /// Looks at the wall clock, if anybody waits for it: those whose time has come are told next.
+    pub(crate) fn look_at_wall(&self, clock: Clock) {
+        let mut alarms = self.wall_alarms.borrow_mut();
+        if alarms.is_empty() {
+            return;
+        }
+        let wall_ns = clock.wall_ns();
+        let mut due = self.due.borrow_mut();
+        while let Some(&(at, conn)) = alarms.first().filter(|(at, _)| *at <= wall_ns) {
+            alarms.remove(&(at, conn));
+            if let Some(sleeper) = self.sleepers.borrow_mut().get_mut(&conn) {
+                sleeper.wall_ns = None;
+            }
+            due.push(conn);
+        }
     }
 
     /// How long nobody's time comes, or `None` where nobody waits for it.
     pub(crate) fn idle(&self, now: Timestamp) -> Option<Duration> {
+        if !self.due.borrow().is_empty() {
+            return Some(Duration::ZERO);
+        }
         self.alarms.borrow().first().map(|(at, _)| at.since(now))
     }
 
     /// The next whose time has come.
     fn take_due(&self, now: Timestamp) -> Option<ConnId> {
+        if let Some(conn) = self.due.borrow_mut().pop() {
+            return Some(conn);
+        }
         let mut alarms = self.alarms.borrow_mut();
         let (at, conn) = *alarms.first().filter(|(at, _)| *at <= now)?;
         alarms.remove(&(at, conn));
