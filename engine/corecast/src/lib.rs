@@ -64,9 +64,9 @@ pub use corecast_hub::{
 };
 pub use corecast_shard::{
     Accept, Arrival, Backend, BatchReport, BatchReported, Config, ConnectionId, Context, Feed,
-    FeedStats, Handler, LatencySummary, Leave, Leaving, Left, Message, PageError, Pages,
+    FeedStats, Handler, LatencySummary, Leave, Leaving, Left, Limits, Message, PageError, Pages,
     PublishError, PublishReport, Publisher, Reject, Reported, ShardId, ShardPanic, StartError,
-    Stats, TimerContext, UpdateOptions, Waker, config,
+    Stats, TimerContext, TooMany, UpdateOptions, UserCharge, Waker, config,
 };
 pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 

@@ -8,16 +8,20 @@
 //! - `token` (feature `tokens`): from a token to an [`Identity`], with the `keys` of its issuer.
 //! - [`Permissions`]: the topics that somebody may subscribe to, publish to, and ask about.
 //! - [`Denied`]: why not, in words fit for a client.
-//! - [`limits`]: every bound.
+//! - [`budget`]: connections of an address and of a user, messages and bytes of a connection.
+//! - [`network`]: networks as settings name them.
+//! - [`limits`]: every bound; those of budgets stand in `budget::limits`.
 
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod credential;
 mod denied;
 mod identity;
 #[cfg(feature = "tokens")]
 pub mod keys;
 pub mod limits;
+pub mod network;
 pub mod origin;
 pub mod permission;
 #[cfg(feature = "tokens")]

@@ -10,16 +10,12 @@ use std::time::Duration;
 
 use crate::handler::Handler;
 use crate::limits::{ACCEPTS_PER_TURN_MAX, REFUSALS_PER_TURN_MAX};
+use crate::refusal::{self, FULL};
 use crate::shard::Shard;
-use crate::{pace, socket};
+use crate::{edge, pace, socket};
 
 /// How long the listener rests when the process is out of descriptors or memory.
 const REST: Duration = Duration::from_millis(100);
-
-/// What a client is told when there is no place for it.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\
-    Content-Type: text/plain; charset=utf-8\r\nContent-Length: 33\r\n\r\n\
-    no room for another connection.\r\n";
 
 /// Accepts until the executor ends the task.
 pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Rc<OwnedFd>) {
@@ -30,7 +26,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Rc<OwnedFd>) 
     }
     loop {
         let accepted = socket::accept_waiting(&listener, ACCEPTS_PER_TURN_MAX, |fd, peer| {
-            admit(&shard, fd, peer);
+            admit(&shard, fd, peer, false);
         });
         match accepted {
             Ok(false) => shard.listening.wait().await,
@@ -52,15 +48,20 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Rc<OwnedFd>) 
     }
 }
 
-/// Gives a connection its place, or refuses it when the shard is full.
-pub(crate) fn admit<H: Handler>(shard: &Shard<H>, fd: OwnedFd, peer: SocketAddr) {
+/// Gives a connection its place, or refuses it: when the shard is full, or its address has spent
+/// its budget. Who would have to do a TLS handshake first (`is_secure`) is not told why.
+pub(crate) fn admit<H: Handler>(shard: &Shard<H>, fd: OwnedFd, peer: SocketAddr, is_secure: bool) {
     if shard.live.get() >= shard.config.connection.connections_max {
         shard.stats.refused.add(1);
-        let _ = socket::write(fd.as_raw_fd(), &[IoSlice::new(FULL)]);
-        socket::shut(fd.as_raw_fd(), Shutdown::Both);
-        return;
+        return refusal::refuse(shard, fd, (!is_secure).then_some(FULL));
     }
-    shard.admit(fd, peer);
+    match edge::enter(shard, peer) {
+        Ok(entrance) => shard.admit(fd, peer, entrance),
+        Err(denied) => {
+            let answer = refusal::note(shard, peer, denied);
+            refusal::refuse(shard, fd, (!is_secure).then_some(answer));
+        }
+    }
 }
 
 /// A descriptor kept back, so that there is one to answer with when the process has no other.

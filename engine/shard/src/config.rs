@@ -1,6 +1,7 @@
 //! Everything that can be set, in one struct: the builder's, and the configuration file's.
 
 mod bounds;
+mod edge;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits;
 
 pub use bounds::Bound;
+pub use edge::{AddressConfig, Over, ProxyConfig, ProxyHeader, ProxyProtocol, UserConfig};
 
 /// Settings of an engine. The defaults work; every field has a unit in its name and a bound among
 /// [`Config::bounds`].
@@ -36,6 +38,12 @@ pub struct Config {
     pub outbox: OutboxConfig,
     /// Bounds of one connection.
     pub connection: ConnectionConfig,
+    /// Bounds of one address.
+    pub address: AddressConfig,
+    /// Bounds of one user.
+    pub user: UserConfig,
+    /// Whose word on a client's address is believed.
+    pub proxy: ProxyConfig,
     /// Bounds on topics.
     pub topics: TopicConfig,
     /// Socket options.
@@ -96,6 +104,16 @@ pub struct ConnectionConfig {
     pub message_parts_max: u32,
     /// Control frames of one connection in a second at most; more is closed with 1008.
     pub control_frames_per_second_max: u32,
+    /// Messages of one connection in a second, on average. 0: any number.
+    pub messages_per_second_max: u32,
+    /// Messages of one connection at once, after a silence.
+    pub messages_burst: u32,
+    /// Bytes of one connection in a second, on average, frame headers included. 0: any number.
+    pub bytes_per_second_max: u32,
+    /// Bytes of one connection at once, after a silence.
+    pub bytes_burst: u32,
+    /// What becomes of a connection that sends more messages or bytes.
+    pub over: Over,
     /// Time for the whole opening handshake, in milliseconds.
     pub handshake_timeout_ms: u64,
     /// Time for a message to arrive whole, in milliseconds; longer is closed with 1008.
@@ -181,6 +199,9 @@ impl Default for Config {
             namespaces: Vec::new(),
             outbox: OutboxConfig::default(),
             connection: ConnectionConfig::default(),
+            address: AddressConfig::default(),
+            user: UserConfig::default(),
+            proxy: ProxyConfig::default(),
             topics: TopicConfig::default(),
             socket: SocketConfig::default(),
             mesh: MeshConfig::default(),
@@ -234,6 +255,11 @@ impl Default for ConnectionConfig {
             message_bytes_max: limits::MESSAGE_BYTES_MAX,
             message_parts_max: limits::MESSAGE_PARTS_MAX,
             control_frames_per_second_max: limits::CONTROL_FRAMES_PER_SECOND_MAX,
+            messages_per_second_max: 0,
+            messages_burst: 50,
+            bytes_per_second_max: 0,
+            bytes_burst: limits::BYTES_BURST,
+            over: Over::Close,
             handshake_timeout_ms: 5_000,
             message_timeout_ms: 30_000,
             ping_interval_ms: 20_000,

@@ -10,6 +10,7 @@ use corecast_hub::{
 };
 use corecast_wire::{CloseCode, Frame};
 
+use crate::edge::{Edge, TooMany, UserCharge};
 use crate::feed::{Feed, FeedParts};
 use crate::mesh::{Direct, Job, Publication};
 use crate::publish::Publishing;
@@ -23,6 +24,7 @@ pub struct Context<'a> {
     pub(crate) feed: FeedParts<'a>,
     closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
     wakes: &'a Wakes,
+    edge: &'a Edge,
     conn: ConnId,
     peer: SocketAddr,
 }
@@ -33,10 +35,11 @@ impl<'a> Context<'a> {
         feed: FeedParts<'a>,
         closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
         wakes: &'a Wakes,
+        edge: &'a Edge,
         conn: ConnId,
         peer: SocketAddr,
     ) -> Self {
-        Self { publishing, feed, closes, wakes, conn, peer }
+        Self { publishing, feed, closes, wakes, edge, conn, peer }
     }
 
     /// This connection's identity, for `send` and `close` from anywhere in the engine.
@@ -131,6 +134,15 @@ impl<'a> Context<'a> {
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         assert!(code.is_sendable(), "close code {code} may not be sent");
         self.closes.borrow_mut().push((self.conn, code, reason.into()));
+    }
+
+    /// Counts this connection as one of a user's, on all shards together, until the charge is
+    /// dropped. Names are compared as they are.
+    ///
+    /// # Errors
+    /// Where he has as many as he may have (`user.connections_max`).
+    pub fn charge_user(&self, user: &str) -> Result<UserCharge, TooMany> {
+        self.edge.charge_user(user, self.publishing.now.0)
     }
 
     /// Begins the closing handshake of any connection.

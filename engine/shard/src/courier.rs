@@ -74,6 +74,10 @@ fn perform<H: Handler>(shard: &Shard<H>, job: &Job) -> u64 {
             hub.set_namespaces(Arc::clone(namespaces));
             1
         }
+        Job::Limits(limits) => {
+            shard.edge.set_limits(Arc::clone(limits));
+            1
+        }
         Job::Node(_) | Job::Tell { .. } => unreachable!("done where they are taken out"),
         Job::Leave(order) => {
             drop(hub);

@@ -129,7 +129,7 @@ async fn end_listening<H: Handler>(
         shard.sleep(rest.min(LOOK_EVERY)).await;
     }
     accepting.cancel().await;
-    let take = |fd, peer| accept::admit(&shard, fd, peer);
+    let take = |fd, peer| accept::admit(&shard, fd, peer, false);
     while let Ok(true) = socket::accept_waiting(&listener, ACCEPTS_PER_TURN_MAX, take) {
         pace::pause(&shard).await;
     }

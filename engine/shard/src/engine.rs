@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use corecast_hub::{Codec, Namespaces, Timestamp};
 
+use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::edge::Limits;
 use crate::error::{ShardPanic, StartError};
 use crate::handler::Handler;
 use crate::leave::{Leave, Left, Order};
@@ -83,6 +85,7 @@ impl Engine {
             outcome: Arc::clone(&outcome),
             threads: Lock::default(),
         };
+        let budgets = Arc::new(Budgets::default());
         let parts = cpus.iter().zip(listeners).zip(mailboxes).zip(&stats).enumerate();
         for (index, (((&cpu, listener), mailbox), stats)) in parts {
             let seed = Seed {
@@ -97,6 +100,7 @@ impl Engine {
                 stats: Arc::clone(stats),
                 outcome: Arc::clone(&outcome),
                 feed: feed.clone(),
+                budgets: Arc::clone(&budgets),
             };
             match thread::spawn(seed, Arc::clone(&factory), report.clone()) {
                 Ok(thread) => engine.threads.lock().push(thread),
@@ -146,6 +150,15 @@ impl Engine {
         self.namespaces.push(Arc::clone(&namespaces));
         for inbox in &self.mesh.inboxes {
             inbox.post(Job::Namespaces(Arc::clone(&namespaces)));
+        }
+    }
+
+    /// Puts other bounds of addresses, users and connections, and other trust in proxies, in the
+    /// place of those before. Who is in stays in.
+    pub fn set_limits(&self, limits: Limits) {
+        let limits = Arc::new(limits);
+        for inbox in &self.mesh.inboxes {
+            inbox.post(Job::Limits(Arc::clone(&limits)));
         }
     }
 

@@ -18,6 +18,22 @@ pub const MESSAGE_PARTS_MAX: u32 = 1_024;
 /// Ping, pong and close frames of one connection in one second at most.
 pub const CONTROL_FRAMES_PER_SECOND_MAX: u32 = 100;
 
+/// Bytes of one connection at once, where bytes in a second are bounded: some messages of the
+/// longest kind.
+pub const BYTES_BURST: u32 = 1024 * 1024;
+
+/// Connections of one user at once.
+pub const USER_CONNECTIONS_MAX: u32 = 100;
+
+/// Networks in one list.
+pub const NETWORKS_MAX: usize = 256;
+
+/// Sockets that one shard has refused and leaves open a moment, for their peers to read why.
+pub const REFUSALS_LINGERING_MAX: usize = 64;
+
+/// Time that a refused peer has to read why.
+pub const REFUSAL_LINGER: Duration = Duration::from_millis(500);
+
 /// Longest message that the shard-wide read buffer receives in place, where so long ones are
 /// allowed: a turn takes as much from a socket at most. Of longer ones each connection keeps its
 /// own.
@@ -109,3 +125,4 @@ const _: () = assert!(FLUSH_DIRECT_MAX < FLUSH_BATCH_MAX);
 const _: () = assert!(FLUSH_BATCH_MAX <= 4_096, "entries of the side ring");
 const _: () = assert!(NOTSENT_LOWAT_BYTES as usize <= SEND_BUFFER_BYTES);
 const _: () = assert!(PENDING_BYTES_MAX > MESSAGE_BYTES_MAX);
+const _: () = assert!(BYTES_BURST as usize >= MESSAGE_BYTES_MAX);

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::context::Context;
 use crate::departure::{self, Departure};
+use crate::edge::{Edge, Entrance};
 use crate::feed::FeedParts;
 use crate::handler::Handler;
 use crate::leave::Order;
@@ -46,6 +47,8 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) clock: Clock,
     pub(crate) mesh: Arc<Mesh>,
     pub(crate) stats: Arc<ShardStats>,
+    /// Who may come in, and how much they may do.
+    pub(crate) edge: Edge,
     pub(crate) hub: RefCell<Hub>,
     /// This shard's part in the feed.
     pub(crate) node: RefCell<Node<Pass>>,
@@ -109,6 +112,9 @@ pub(crate) struct Slot<D> {
     pub(crate) conn: ConnId,
     pub(crate) stream: Stream,
     pub(crate) peer: SocketAddr,
+    /// How it came in, where that is to be remembered.
+    #[allow(dead_code, reason = "its charge ends with the slot")]
+    pub(crate) entrance: Option<Box<Entrance>>,
     pub(crate) session: Session,
     pub(crate) data: Option<D>,
     /// The opening handshake, once a part of it has come and until it is answered.
@@ -138,6 +144,7 @@ impl<H: Handler> Shard<H> {
         clock: Clock,
         mesh: Arc<Mesh>,
         stats: Arc<ShardStats>,
+        edge: Edge,
         hub: Hub,
         node: Node<Pass>,
         epoch: u64,
@@ -157,6 +164,7 @@ impl<H: Handler> Shard<H> {
             clock,
             mesh,
             stats,
+            edge,
             hub: RefCell::new(hub),
             node: RefCell::new(node),
             broadcasts: RefCell::default(),
@@ -206,7 +214,7 @@ impl<H: Handler> Shard<H> {
 
     /// Takes a new socket in. Its session begins with the handshake, and its deadlines run from
     /// now.
-    pub(crate) fn admit(&self, fd: OwnedFd, peer: SocketAddr) {
+    pub(crate) fn admit(&self, fd: OwnedFd, peer: SocketAddr, entrance: Option<Box<Entrance>>) {
         let now = self.clock.now();
         let conn = self.hub.borrow_mut().connect(now);
         let connection = &self.config.connection;
@@ -222,6 +230,7 @@ impl<H: Handler> Shard<H> {
             conn,
             stream: Stream::new(fd),
             peer,
+            entrance,
             session,
             data: None,
             handshake: None,
@@ -298,7 +307,8 @@ impl<H: Handler> Shard<H> {
             clock: self.clock,
         };
         let publishing = self.publishing(&mut hub);
-        let mut context = Context::new(publishing, feed, &self.closes, &self.wakes, conn, peer);
+        let (closes, wakes, edge) = (&self.closes, &self.wakes, &self.edge);
+        let mut context = Context::new(publishing, feed, closes, wakes, edge, conn, peer);
         self.guard(peer, || call(&mut handler, &mut context))
     }
 

@@ -29,6 +29,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
     loop {
         shard.sleep(TICK).await;
         shard.wakes.look_at_wall(shard.clock);
+        shard.edge.lingering.expire(shard.clock.now());
         let slots = shard.slots.borrow().capacity();
         if next >= slots {
             next = 0;

@@ -15,8 +15,10 @@ use corecast_hub::node::Node;
 use corecast_hub::{Codec, Hub, HubConfig, Namespaces};
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 
+use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::edge::Edge;
 use crate::engine::Outcome;
 use crate::error::{ShardPanic, StartError};
 use crate::handler::Handler;
@@ -52,6 +54,7 @@ pub(crate) struct Seed {
     pub(crate) stats: Arc<ShardStats>,
     pub(crate) outcome: Arc<Outcome>,
     pub(crate) feed: FeedSeed,
+    pub(crate) budgets: Arc<Budgets>,
 }
 
 /// What all nodes of an engine share.
@@ -191,6 +194,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
     let inbox = &seed.mesh.inboxes[usize::from(seed.id.0)];
     let watch = Watch::new(inbox).map_err(|error| error.to_string())?;
     let handler = factory(seed.id);
+    let edge = Edge::new(&seed.config, seed.budgets, Arc::clone(&seed.stats));
     let shard = Shard::new(
         seed.id,
         seed.config,
@@ -198,6 +202,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         seed.clock,
         seed.mesh,
         seed.stats,
+        edge,
         hub,
         node,
         epoch,

@@ -138,6 +138,36 @@ pub(super) const REFERENCE: &[Key] = &[
         "Control frames of one connection \
         in a second at most; more is closed with 1008.",
     ),
+    key(
+        "connection.messages_per_second_max",
+        "messages/s",
+        "Messages of one connection in a second, on \
+        average; 0: any number. 50 in 10 s are a rate of 5 with a burst of 50.",
+    )
+    .reloadable(),
+    key(
+        "connection.messages_burst",
+        "messages",
+        "Messages of one connection at once, after a silence.",
+    )
+    .reloadable(),
+    key(
+        "connection.bytes_per_second_max",
+        "bytes/s",
+        "Bytes of one connection in a second, on average, \
+        frame headers included; 0: any number.",
+    )
+    .reloadable(),
+    key("connection.bytes_burst", "bytes", "Bytes of one connection at once, after a silence.")
+        .reloadable(),
+    key(
+        "connection.over",
+        "",
+        "What becomes of a connection that sends more messages or bytes: it is \
+        closed with 4429, or not read until it has made up for it.",
+    )
+    .one_of(&["close", "slow"])
+    .reloadable(),
     key("connection.handshake_timeout_ms", "ms", "Time for the whole opening handshake."),
     key(
         "connection.message_timeout_ms",
@@ -159,6 +189,62 @@ pub(super) const REFERENCE: &[Key] = &[
         closed; 0: never.",
     ),
     key("connection.close_timeout_ms", "ms", "Time for the closing handshake."),
+    key(
+        "address.connections_max",
+        "connections",
+        "Connections of one address at once, on all shards \
+        together; one more is answered 429, or closed before TLS; 0: any number.",
+    )
+    .reloadable(),
+    key(
+        "address.handshakes_per_second_max",
+        "connections/s",
+        "Connections that one address begins in a \
+        second, on average; more are answered 429, or closed before TLS; 0: any number.",
+    )
+    .reloadable(),
+    key(
+        "address.handshakes_burst",
+        "connections",
+        "Connections that one address begins at once, after \
+        a silence.",
+    )
+    .reloadable(),
+    key("address.ipv6_prefix", "bits", "Bits of an IPv6 address that are one client's.")
+        .reloadable(),
+    key(
+        "address.entries_max",
+        "addresses",
+        "Addresses that are counted each for itself, about 100 bytes \
+        each; who comes beyond them shares one budget.",
+    )
+    .reloadable(),
+    key("address.exempt", "", "Networks that have no bounds.").reloadable(),
+    key(
+        "user.connections_max",
+        "connections",
+        "Connections of one user at once, on all shards together; \
+        one more is refused; 0: any number.",
+    )
+    .reloadable(),
+    key(
+        "proxy.trusted",
+        "",
+        "Networks of proxies whose word on a client's address is believed; nobody \
+        else's is.",
+    )
+    .reloadable(),
+    key(
+        "proxy.protocol",
+        "",
+        "Which PROXY protocol they speak, on each of their connections; one without \
+        it is closed.",
+    )
+    .one_of(&["none", "v1", "v2", "any"])
+    .reloadable(),
+    key("proxy.header", "", "In which header field they name the client.")
+        .one_of(&["none", "x-forwarded-for", "forwarded"])
+        .reloadable(),
     key("topics.topic_bytes_max", "bytes", "Bytes of a topic's name at most."),
     key("topics.topics_max", "topics", "Topics of one shard at most."),
     key("topics.subscriptions_max", "subscriptions", "Subscriptions of one connection at most."),

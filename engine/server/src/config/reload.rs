@@ -9,7 +9,8 @@ use super::{Read, ServerConfig};
 use crate::cli::common::{CommonArgs, ServingArgs, override_with_options};
 use crate::cli::exit::Failure;
 use crate::cli::{self, logs};
-use corecast::{Config, Engine, Namespace, Namespaces, Policy};
+use corecast::config::ConnectionConfig;
+use corecast::{Config, Engine, Limits, Namespace, Namespaces, Policy};
 
 /// The settings of a running program, and where they came from.
 #[derive(Debug)]
@@ -108,6 +109,7 @@ impl Settings {
         }
         self.apply_level(&new);
         self.apply_feed(&new.feed);
+        self.apply_limits(&new.engine, engine);
         if namespaces_apply {
             self.running.engine.namespaces = new.engine.namespaces;
         }
@@ -119,6 +121,29 @@ impl Settings {
             return;
         }
         self.running.log = new.log.clone();
+    }
+
+    /// Bounds of addresses, users and connections, and whose word on an address is believed.
+    fn apply_limits(&mut self, new: &Config, engine: &Engine) {
+        let limits = Limits::of(new);
+        if limits == Limits::of(&self.running.engine) {
+            return;
+        }
+        engine.set_limits(limits);
+        let running = &mut self.running.engine;
+        running.address = new.address.clone();
+        running.user = new.user.clone();
+        running.proxy = new.proxy.clone();
+        let before = std::mem::take(&mut running.connection);
+        // The others of this table need a restart, and are told again until then.
+        running.connection = ConnectionConfig {
+            messages_per_second_max: new.connection.messages_per_second_max,
+            messages_burst: new.connection.messages_burst,
+            bytes_per_second_max: new.connection.bytes_per_second_max,
+            bytes_burst: new.connection.bytes_burst,
+            over: new.connection.over,
+            ..before
+        };
     }
 
     /// Where the feed is, and whether there is one, stays as it was at the start.

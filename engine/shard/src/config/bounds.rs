@@ -5,7 +5,7 @@ use corecast_hub::limits::{OUTBOX_BYTES_CEILING, OUTBOX_FRAMES_CEILING, OUTBOX_T
 
 use super::Config;
 use crate::error::StartError;
-use crate::limits::{SHARDS_MAX, TIME_MS_CEILING};
+use crate::limits::{NETWORKS_MAX, SHARDS_MAX, TIME_MS_CEILING};
 
 /// What a number may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,30 @@ fn values(config: &Config) -> Vec<(Bound, u64)> {
         ("poll.spin_us", poll.spin_us, 0, 1_000_000),
         ("policies", config.policies.len() as u64, 0, corecast_hub::limits::RULES_MAX as u64),
     ];
-    rows.into_iter().map(|(key, value, min, max)| (Bound { key, min, max }, value)).collect()
+    let rows = rows.into_iter().chain(edge(config));
+    rows.map(|(key, value, min, max)| (Bound { key, min, max }, value)).collect()
+}
+
+/// Those of the edge.
+fn edge(config: &Config) -> [(&'static str, u64, u64, u64); 12] {
+    let Config { address, user, proxy, connection, .. } = config;
+    let any = u32::MAX.into();
+    let networks = NETWORKS_MAX as u64;
+    let entries = corecast_gate::budget::limits::ENTRIES_CEILING.into();
+    [
+        ("connection.messages_per_second_max", connection.messages_per_second_max.into(), 0, any),
+        ("connection.messages_burst", connection.messages_burst.into(), 1, any),
+        ("connection.bytes_per_second_max", connection.bytes_per_second_max.into(), 0, any),
+        ("connection.bytes_burst", connection.bytes_burst.into(), 1, any),
+        ("address.connections_max", address.connections_max.into(), 0, any),
+        ("address.handshakes_per_second_max", address.handshakes_per_second_max.into(), 0, any),
+        ("address.handshakes_burst", address.handshakes_burst.into(), 1, any),
+        ("address.ipv6_prefix", address.ipv6_prefix.into(), 0, 128),
+        ("address.entries_max", address.entries_max.into(), 1, entries),
+        ("address.exempt", address.exempt.len() as u64, 0, networks),
+        ("user.connections_max", user.connections_max.into(), 0, any),
+        ("proxy.trusted", proxy.trusted.len() as u64, 0, networks),
+    ]
 }
 
 #[cfg(test)]

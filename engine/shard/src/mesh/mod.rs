@@ -28,6 +28,7 @@ pub(crate) use publication::{Publication, ReportCell};
 pub use publication::{PublishReport, Reported};
 
 use crate::ShardId;
+use crate::edge::Limits;
 use crate::leave::Order;
 use admission::{Admission, Ticket};
 use refusals::Refusals;
@@ -45,6 +46,8 @@ pub(crate) enum Job {
     Tell { to: ConnId, event: Box<Event>, _ticket: Ticket },
     /// Namespaces in the place of those before.
     Namespaces(Arc<Namespaces>),
+    /// Bounds in the place of those before.
+    Limits(Arc<Limits>),
     /// For one connection.
     Direct { to: ConnId, what: Direct, _ticket: Ticket },
     /// Leave: close every connection, force it by the deadline.

@@ -39,6 +39,9 @@ pub(crate) struct ShardStats {
     pub(crate) connections: Count,
     pub(crate) accepted: Count,
     pub(crate) refused: Count,
+    pub(crate) refused_by_address: Count,
+    pub(crate) refused_by_rate: Count,
+    pub(crate) refused_by_user: Count,
     pub(crate) messages_in: Count,
     pub(crate) bytes_in: Count,
     pub(crate) publishes: Count,
@@ -67,6 +70,12 @@ pub struct Stats {
     /// Requests that were not upgraded: pages, rejections, malformed and slow ones, and those for
     /// which a shard had no place.
     pub refused: u64,
+    /// Of them, those whose address had as many connections as it may have.
+    pub refused_by_address: u64,
+    /// Of them, those whose address connected too often.
+    pub refused_by_rate: u64,
+    /// Connections refused, or closed, because their user had as many as he may have.
+    pub refused_by_user: u64,
     /// Messages that came in.
     pub messages_in: u64,
     /// Bytes that came in, all of them.
@@ -173,6 +182,9 @@ impl Reader {
             stats.connections += shard.connections.read();
             stats.accepted += shard.accepted.read();
             stats.refused += shard.refused.read();
+            stats.refused_by_address += shard.refused_by_address.read();
+            stats.refused_by_rate += shard.refused_by_rate.read();
+            stats.refused_by_user += shard.refused_by_user.read();
             stats.messages_in += shard.messages_in.read();
             stats.bytes_in += shard.bytes_in.read();
             stats.publishes += shard.publishes.read();

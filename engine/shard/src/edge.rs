@@ -1,0 +1,116 @@
+//! What a shard knows of its edge: the bounds of now, the counters it shares with the others, and
+//! how each connection came in.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use corecast_gate::budget::{Denied, Level, MeterRates};
+
+use crate::budget::{Budgets, Charge};
+use crate::config::{AddressConfig, Config, Over, ProxyConfig, UserConfig};
+use crate::handler::Handler;
+use crate::refusal::{LINES, Lingering};
+use crate::shard::Shard;
+use crate::stats::ShardStats;
+
+/// The bounds that may change while an engine runs, for [`Engine::set_limits`](crate::Engine).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub(crate) address: AddressConfig,
+    pub(crate) user: UserConfig,
+    pub(crate) proxy: ProxyConfig,
+    pub(crate) rates: MeterRates,
+    pub(crate) over: Over,
+}
+
+/// The edge of one shard.
+pub(crate) struct Edge {
+    limits: RefCell<Arc<Limits>>,
+    pub(crate) budgets: Arc<Budgets>,
+    pub(crate) lingering: Lingering,
+    lines: Cell<Level>,
+    stats: Arc<ShardStats>,
+}
+
+/// How a connection came in, for as long as it lasts. Who has no bounds has none of it.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    /// What its address is charged with, until this is dropped.
+    #[allow(dead_code, reason = "dropping it is what it is for")]
+    pub(crate) charge: Option<Charge>,
+}
+
+/// One connection of a user, counted until this is dropped: keep it in the connection's data.
+#[derive(Debug)]
+#[must_use = "what is dropped is no longer counted"]
+pub struct UserCharge(#[expect(dead_code, reason = "it is there to be dropped")] Option<Charge>);
+
+/// A user has as many connections as he may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this user has {connections_max} connections, and may have no more")]
+pub struct TooMany {
+    /// As many as one may have at once.
+    pub connections_max: u32,
+}
+
+impl Limits {
+    /// Those of a configuration. Their numbers are not checked: [`Config::check`] does that.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            address: config.address.clone(),
+            user: config.user.clone(),
+            proxy: config.proxy.clone(),
+            rates: config.connection.rates(),
+            over: config.connection.over,
+        }
+    }
+}
+
+impl Edge {
+    pub(crate) fn new(config: &Config, budgets: Arc<Budgets>, stats: Arc<ShardStats>) -> Self {
+        let limits = RefCell::new(Arc::new(Limits::of(config)));
+        let (lingering, lines) = (Lingering::default(), Cell::default());
+        Self { limits, budgets, lingering, lines, stats }
+    }
+
+    /// Counts one more connection of a user.
+    pub(crate) fn charge_user(&self, user: &str, now_ns: u64) -> Result<UserCharge, TooMany> {
+        let bounds = &self.limits.borrow().user;
+        match self.budgets.charge_user(user, bounds, now_ns) {
+            Ok(charge) => Ok(UserCharge(charge)),
+            Err(_) => {
+                self.stats.refused_by_user.add(1);
+                Err(TooMany { connections_max: bounds.connections_max })
+            }
+        }
+    }
+
+    /// Other bounds hold from now on. Who is in stays in.
+    pub(crate) fn set_limits(&self, limits: Arc<Limits>) {
+        *self.limits.borrow_mut() = limits;
+    }
+
+    /// Whether one more line may go to the log.
+    pub(crate) fn may_tell(&self, now_ns: u64) -> bool {
+        let mut level = self.lines.get();
+        let may = LINES.take(&mut level, 1, now_ns).is_ok();
+        self.lines.set(level);
+        may
+    }
+}
+
+/// Lets a peer in, or not: before anything is read of it.
+///
+/// # Errors
+/// Where its address has or had as many connections as it may.
+pub(crate) fn enter<H: Handler>(
+    shard: &Shard<H>,
+    peer: SocketAddr,
+) -> Result<Option<Box<Entrance>>, Denied> {
+    let limits = shard.edge.limits.borrow();
+    let now_ns = shard.clock.now().0;
+    let charge = shard.edge.budgets.charge_address(peer.ip(), &limits.address, now_ns)?;
+    Ok(charge.map(|charge| Box::new(Entrance { charge: Some(charge) })))
+}
