@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod command;
+pub mod flood;
 pub mod limits;
 pub mod load;
 pub mod measure;
@@ -18,4 +19,5 @@ pub mod servers;
 pub mod stamp;
 pub mod swarm;
 pub mod target;
+pub mod tls;
 pub mod workload;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use corecast_bench::command::{
-    churn, compare, connect, cost, echo, feed, goals, idle, ingest, load, micro, replay, stalled,
-    storm, symbols,
+    churn, compare, connect, cost, echo, feed, flood, goals, idle, ingest, load, micro, replay,
+    stalled, storm, symbols,
 };
 
 #[derive(Debug, Parser)]
@@ -46,6 +46,8 @@ enum Command {
     Feed(feed::Options),
     /// W3: many records in, conflated to many clients: how old is what they get
     Ingest(ingest::Options),
+    /// Attackers beside subscribers: what is lost, and how much later the rest comes
+    Flood(flood::Options),
     /// User memory and CPU of idle connections
     Idle(idle::Options),
     /// Files and memory after many connections have come and gone
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
         Command::Cost(options) => cost::run(&options),
         Command::Feed(options) => feed::run(&options),
         Command::Ingest(options) => ingest::run(&options),
+        Command::Flood(options) => flood::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Churn(options) => churn::run(&options),
         Command::Micro(options) => micro::run(&options),

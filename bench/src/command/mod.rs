@@ -7,6 +7,7 @@ pub mod connect;
 pub mod cost;
 pub mod echo;
 pub mod feed;
+pub mod flood;
 pub mod goals;
 pub mod idle;
 pub mod ingest;

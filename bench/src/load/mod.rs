@@ -30,10 +30,23 @@ use crate::swarm::Swarm;
 /// # Errors
 /// When the shape cannot be run, the server cannot be reached, or it ends.
 pub fn run(site: &Site, shape: &Shape) -> Result<Outcome> {
+    run_with(site, shape, || Ok(()))
+}
+
+/// As [`run`]; `opened` is called once everybody is connected, before anything is published.
+///
+/// # Errors
+/// As [`run`], and those of `opened`.
+pub fn run_with(
+    site: &Site,
+    shape: &Shape,
+    opened: impl FnOnce() -> Result<()>,
+) -> Result<Outcome> {
     shape.check()?;
     let sockets_before = sockets_bytes()?;
     let mut swarm = Swarm::new(site.address)?;
     let audience = Audience::open(&mut swarm, shape)?;
+    opened()?;
     swarm.set_busy(shape.busy);
     let mut round = Round::begin(shape, &audience)?;
     drive_until(&mut swarm, &mut round, None, clock::now_ns() + nanoseconds(shape.warm_up))?;

@@ -1,5 +1,6 @@
 //! corecast with a configuration and an ingest socket, for workloads that use its feed.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,6 +9,7 @@ use eyre::{Result, WrapErr, eyre};
 use super::play::Watched;
 use crate::process::{Usage, rss_bytes};
 use crate::servers::{Server, ServerOptions, Site};
+use crate::tls::Certificate;
 
 /// A running corecast, and where it takes records. Its files are removed in the end.
 #[derive(Debug)]
@@ -35,7 +37,16 @@ impl FeedSite {
         configuration: &str,
         more: &[&str],
     ) -> Result<Self> {
-        let folder = Folder::new()?;
+        Self::start_in(Folder::new()?, server, options, configuration, more)
+    }
+
+    fn start_in(
+        folder: Folder,
+        server: Server,
+        options: &ServerOptions,
+        configuration: &str,
+        more: &[&str],
+    ) -> Result<Self> {
         let (file, socket) = (folder.0.join("corecast.toml"), folder.ingest());
         std::fs::write(&file, configuration)?;
         let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| eyre!("{path:?}"));
@@ -43,6 +54,29 @@ impl FeedSite {
         let arguments = [&["--config", &file, "--ingest-unix", &socket], more].concat();
         let site = server.start_with(options, &arguments)?;
         Ok(Self { site, folder })
+    }
+
+    /// Starts it with this configuration and a throw-away certificate: beside the address of the
+    /// [`Site`] it has one that speaks TLS.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_tls(server: Server, options: &ServerOptions, configuration: &str) -> Result<Self> {
+        let folder = Folder::new()?;
+        let certificate = Certificate::write(&folder.0)?;
+        let configuration = [configuration, &certificate.settings()?].concat();
+        Self::start_in(folder, server, options, &configuration, &[])
+    }
+
+    /// Where it speaks TLS.
+    ///
+    /// # Errors
+    /// When it has not said so.
+    pub fn tls_address(&self) -> Result<SocketAddr> {
+        let said = self.site.output();
+        let found = said.split("https://").nth(1).and_then(|rest| rest.split(['/', '\n']).next());
+        let address = found.and_then(|address| address.parse().ok());
+        address.ok_or_else(|| eyre!("{} does not say where it speaks TLS:\n{said}", self.site.name))
     }
 
     /// The server.

@@ -4,6 +4,7 @@ pub mod clients;
 pub mod connect;
 pub mod echo;
 pub mod feed_site;
+pub mod flood;
 pub mod gateway;
 pub mod idle;
 pub mod ingest;

@@ -1,0 +1,118 @@
+//! Subscribers beside attackers: what they lose, how much later their messages come, and what the
+//! attackers leave behind.
+
+use std::time::Duration;
+
+use eyre::{Result, eyre};
+use serde::Serialize;
+
+use crate::clock;
+use crate::flood::{Attack, Attackers, Tally};
+use crate::load::{self, Shape};
+use crate::outcome::Outcome;
+use crate::process::Usage;
+use crate::servers::Site;
+
+/// The subscribers' time in peace, and beside attackers, on one server.
+#[derive(Debug, Clone, Serialize)]
+pub struct Round {
+    /// In peace.
+    pub quiet: Outcome,
+    /// Beside the attackers.
+    pub flooded: Outcome,
+    /// What became of the attackers.
+    pub attack: Tally,
+    /// What the server used before, with neither subscribers nor attackers.
+    pub before: Usage,
+    /// What it used when both had gone.
+    pub after: Usage,
+    /// From the end of the attack until as few files were open as before; none when they never
+    /// were, within [`SETTLE_WITHIN`].
+    pub settled: Option<Duration>,
+}
+
+impl Round {
+    /// Messages that subscribers should have got, did not get once, or got out of order, and
+    /// subscribers that were cut off.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        [&self.quiet, &self.flooded].into_iter().map(lost).sum()
+    }
+
+    /// How much later 99 % of the messages came beside the attackers, as a ratio.
+    #[must_use]
+    pub fn p99_ratio(&self) -> f64 {
+        self.flooded.latency.ns_p99 as f64 / (self.quiet.latency.ns_p99 as f64).max(1.0)
+    }
+
+    /// Memory of the server's own that it has kept, in bytes.
+    #[must_use]
+    pub fn kept_bytes(&self) -> u64 {
+        self.after.rss_anon_bytes.saturating_sub(self.before.rss_anon_bytes)
+    }
+}
+
+fn lost(outcome: &Outcome) -> u64 {
+    let extra = |name: &str| outcome.extra.get(name).copied().unwrap_or(0.0) as u64;
+    let ended = extra("connections_ended") + extra("held_back_messages");
+    outcome.missing + outcome.duplicated + outcome.reordered + ended
+}
+
+/// Runs one round; with `flooded_first` the peace comes last. A short attack before makes the
+/// server allocate what it keeps in any case.
+///
+/// # Errors
+/// When the server's process is not known or ends, or the subscribers cannot connect.
+pub fn run(site: &Site, shape: &Shape, attack: &Attack, flooded_first: bool) -> Result<Round> {
+    let fresh = usage(site)?.fds;
+    let warm_up = Shape { warm_up: Duration::ZERO, measured: WARM_UP, ..shape.clone() };
+    beside(site, &warm_up, attack)?;
+    settle(site, fresh)?;
+    let before = usage(site)?;
+    let quiet = || load::run(site, shape);
+    let first = if flooded_first { None } else { Some(quiet()?) };
+    let (flooded, attack) = beside(site, shape, attack)?;
+    let settled = settle(site, before.fds)?;
+    let quiet = first.map_or_else(quiet, Ok)?;
+    settle(site, before.fds)?;
+    let after = usage(site)?;
+    Ok(Round { quiet, flooded, attack, before, after, settled })
+}
+
+/// A round of load beside attackers, who begin when the subscribers are connected.
+///
+/// # Errors
+/// As [`load::run`], and those of the attackers.
+pub fn beside(site: &Site, shape: &Shape, attack: &Attack) -> Result<(Outcome, Tally)> {
+    let mut attackers = None;
+    let outcome = load::run_with(site, shape, || {
+        attackers = Some(Attackers::start(attack.clone())?);
+        Ok(())
+    });
+    let tally = attackers.map_or_else(|| Ok(Tally::default()), Attackers::finish);
+    Ok((outcome?, tally?))
+}
+
+/// Waits until no more than `fds` files are open; says how long that took.
+fn settle(site: &Site, fds: u64) -> Result<Option<Duration>> {
+    let started_ns = clock::now_ns();
+    loop {
+        let waited = Duration::from_nanos(clock::now_ns() - started_ns);
+        let rid = usage(site)?.fds <= fds;
+        if rid || waited > SETTLE_WITHIN {
+            // Memory is given back a little later than files.
+            std::thread::sleep(CALM);
+            return Ok(rid.then_some(waited));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn usage(site: &Site) -> Result<Usage> {
+    site.usage()?.ok_or_else(|| eyre!("the server's process is not known"))
+}
+
+/// Longer than the server's deadlines for handshakes and closing, which are 5 s.
+pub const SETTLE_WITHIN: Duration = Duration::from_secs(12);
+const WARM_UP: Duration = Duration::from_millis(500);
+const CALM: Duration = Duration::from_millis(300);
