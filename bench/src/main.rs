@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use corecast_bench::command::{
-    churn, compare, connect, cost, echo, feed, flood, goals, idle, ingest, load, micro, replay,
-    stalled, storm, symbols,
+    attack, churn, compare, connect, cost, echo, feed, flood, goals, idle, ingest, load, micro,
+    replay, stalled, storm, symbols,
 };
 
 #[derive(Debug, Parser)]
@@ -48,6 +48,8 @@ enum Command {
     Ingest(ingest::Options),
     /// Attackers beside subscribers: what is lost, and how much later the rest comes
     Flood(flood::Options),
+    /// The attackers of `flood` alone, against a server of yours
+    Attack(attack::Options),
     /// User memory and CPU of idle connections
     Idle(idle::Options),
     /// Files and memory after many connections have come and gone
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Feed(options) => feed::run(&options),
         Command::Ingest(options) => ingest::run(&options),
         Command::Flood(options) => flood::run(&options),
+        Command::Attack(options) => attack::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Churn(options) => churn::run(&options),
         Command::Micro(options) => micro::run(&options),

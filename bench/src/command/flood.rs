@@ -7,7 +7,7 @@ use eyre::{Result, ensure};
 use serde::Serialize;
 
 use super::{ServerOptions, Timing, kib, show};
-use crate::flood::{Attack, Kind, Origin, Tally, Targets};
+use crate::flood::{Gang, Kind, Orders, Origin, Tally, Targets};
 use crate::load::{Shape, Slow};
 use crate::measure::{median, table};
 use crate::outcome::Outcome;
@@ -15,7 +15,7 @@ use crate::schedule::{Pace, Schedule};
 use crate::servers::Server;
 use crate::target::Target;
 use crate::workload::feed_site::FeedSite;
-use crate::workload::flood::{self, Round};
+use crate::workload::flood::{self, Finish, Round};
 
 /// `corecast-bench flood`.
 #[derive(Debug, Clone, Args)]
@@ -57,8 +57,8 @@ Examples:
   corecast-bench flood --kinds connects --limits on,off --from 127.1.0.0/16
   corecast-bench flood --kinds slowloris --parallel 10000
 
-Attackers run on the load client's CPU with the least priority, beside the thread of the
-subscribers: what that CPU is left with bounds the attack, and the report says how much it was.
+Attackers run on the load client's CPU, in a process of their own that gets what the subscribers
+leave: so that CPU bounds the attack, and the report says how many attackers came.
 How it is measured: bench/README.md";
 
 /// Whether the server's bounds hold.
@@ -116,11 +116,16 @@ fn measure(options: &Options, kind: Kind, limits: Limits, flooded_first: bool) -
     let site = feed.site();
     let tls = if kind == Kind::Hellos { Some(feed.tls_address()?) } else { None };
     let targets = Targets { plain: site.address, tls, path: "/feed".to_owned() };
-    let attack = Attack {
-        scripts: kind.scripts(&targets)?,
+    let orders = Orders {
+        targets,
+        kind,
         origin: options.from,
         parallel: options.parallel,
         rate: options.attack_rate,
+    };
+    let attack = || -> Result<Finish> {
+        let gang = Gang::start(&orders)?;
+        Ok(Box::new(|| gang.finish()))
     };
     let round = flood::run(site, &shape(options), &attack, flooded_first)?;
     feed.stop()?;
@@ -233,7 +238,7 @@ fn describe_case(case: &Case) -> String {
         case.p99_ratio,
         case.lost,
         attack.rate().round(),
-        attack.begun(),
+        attack.begun,
         ends(attack),
         middle(&|round| round.after.fds as f64 - round.before.fds as f64),
         kib(middle(&|round| round.kept_bytes() as f64) as u64),

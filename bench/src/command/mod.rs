@@ -1,6 +1,7 @@
 //! The commands of `corecast-bench`.
 
 mod aim;
+pub mod attack;
 pub mod churn;
 pub mod compare;
 pub mod connect;

@@ -2,6 +2,7 @@
 //! they can, and what became of them.
 
 mod connection;
+mod gang;
 mod kind;
 mod origin;
 mod requests;
@@ -25,6 +26,7 @@ use crate::clock;
 use crate::limits::EVENTS_MAX;
 use crate::random::SplitMix64;
 use connection::Connection;
+pub use gang::{Gang, Orders};
 pub use kind::{Kind, Targets};
 pub use origin::Origin;
 pub use tally::{Fate, Tally};
@@ -183,7 +185,7 @@ impl Horde {
             .rate
             .map_or(u64::MAX, |rate| ((now_ns - started_ns) as f64 * rate / 1e9) as u64 + 1);
         for _ in 0..BEGUN_PER_TURN_MAX {
-            if self.tally.begun() >= due {
+            if self.tally.begun >= due {
                 break;
             }
             let Some(index) = self.free.pop_front() else { break };
@@ -195,7 +197,7 @@ impl Horde {
     fn begin(&mut self, index: usize) -> Result<()> {
         let place = index % self.attack.scripts.len();
         let script = &self.attack.scripts[place];
-        self.tally.begin(place);
+        self.tally.begun += 1;
         let source = self.attack.origin.address(&mut self.random);
         let connection = match Connection::begin(place, script, source) {
             Ok(connection) => connection,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Script;
 
@@ -61,15 +61,16 @@ fn status(answer: &[u8]) -> Option<u16> {
 }
 
 /// What became of all attackers of a kind.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// How long the attack took.
     pub seconds: f64,
     /// For each script how many connections ended in which way, by its name.
-    pub fates: BTreeMap<&'static str, BTreeMap<String, u64>>,
+    pub fates: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Connections begun.
+    pub begun: u64,
     #[serde(skip)]
     names: Vec<&'static str>,
-    begun: u64,
 }
 
 impl Tally {
@@ -78,19 +79,9 @@ impl Tally {
         Self { names, ..Self::default() }
     }
 
-    pub(super) fn begin(&mut self, _place: usize) {
-        self.begun += 1;
-    }
-
     pub(super) fn note(&mut self, place: usize, fate: &Fate) {
-        let fates = self.fates.entry(self.names[place]).or_default();
+        let fates = self.fates.entry(self.names[place].to_owned()).or_default();
         *fates.entry(fate.name()).or_default() += 1;
-    }
-
-    /// Connections begun.
-    #[must_use]
-    pub fn begun(&self) -> u64 {
-        self.begun
     }
 
     /// Connections begun in a second.
@@ -120,7 +111,7 @@ impl Tally {
         self.seconds += other.seconds;
         self.begun += other.begun;
         for (script, fates) in &other.fates {
-            let ours = self.fates.entry(script).or_default();
+            let ours = self.fates.entry(script.clone()).or_default();
             for (fate, count) in fates {
                 *ours.entry(fate.clone()).or_default() += count;
             }

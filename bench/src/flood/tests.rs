@@ -60,7 +60,7 @@ fn what_became_of_attackers_is_told_apart() {
         let others = fates.keys().any(|key| key != fate && key != "open at the end");
         assert!(fates[fate] > 0 && !others, "{tally:?}");
     }
-    assert_eq!(tally.ends().values().sum::<u64>(), tally.begun());
+    assert_eq!(tally.ends().values().sum::<u64>(), tally.begun);
     assert!(tally.status(429) > 0 && tally.rate() > 0.0);
 }
 
@@ -93,7 +93,7 @@ fn a_rate_is_kept_and_drops_come_one_by_one() {
     let origin = "127.0.0.1".parse().unwrap();
     let attack = Attack { scripts: vec![script], origin, parallel: 4, rate: Some(10.0) };
     let tally = run(attack, Duration::from_secs(1));
-    assert!((2..=11).contains(&tally.begun()), "{tally:?}");
+    assert!((2..=11).contains(&tally.begun), "{tally:?}");
     assert!(tally.status(200) > 0 && !tally.ends().contains_key("other answer"), "{tally:?}");
 }
 

@@ -7,7 +7,7 @@ use eyre::{Result, eyre};
 use serde::Serialize;
 
 use crate::clock;
-use crate::flood::{Attack, Attackers, Tally};
+use crate::flood::Tally;
 use crate::load::{self, Shape};
 use crate::outcome::Outcome;
 use crate::process::Usage;
@@ -58,12 +58,18 @@ fn lost(outcome: &Outcome) -> u64 {
     outcome.missing + outcome.duplicated + outcome.reordered + ended
 }
 
+/// Begins an attack; what it gives ends it.
+pub type Begin<'a> = dyn Fn() -> Result<Finish> + 'a;
+
+/// Ends an attack, and says what became of it.
+pub type Finish = Box<dyn FnOnce() -> Result<Tally>>;
+
 /// Runs one round; with `flooded_first` the peace comes last. A short attack before makes the
 /// server allocate what it keeps in any case.
 ///
 /// # Errors
 /// When the server's process is not known or ends, or the subscribers cannot connect.
-pub fn run(site: &Site, shape: &Shape, attack: &Attack, flooded_first: bool) -> Result<Round> {
+pub fn run(site: &Site, shape: &Shape, attack: &Begin<'_>, flooded_first: bool) -> Result<Round> {
     let fresh = usage(site)?.fds;
     let warm_up = Shape { warm_up: Duration::ZERO, measured: WARM_UP, ..shape.clone() };
     beside(site, &warm_up, attack)?;
@@ -83,13 +89,13 @@ pub fn run(site: &Site, shape: &Shape, attack: &Attack, flooded_first: bool) -> 
 ///
 /// # Errors
 /// As [`load::run`], and those of the attackers.
-pub fn beside(site: &Site, shape: &Shape, attack: &Attack) -> Result<(Outcome, Tally)> {
-    let mut attackers = None;
+pub fn beside(site: &Site, shape: &Shape, attack: &Begin<'_>) -> Result<(Outcome, Tally)> {
+    let mut finish = None;
     let outcome = load::run_with(site, shape, || {
-        attackers = Some(Attackers::start(attack.clone())?);
+        finish = Some(attack()?);
         Ok(())
     });
-    let tally = attackers.map_or_else(|| Ok(Tally::default()), Attackers::finish);
+    let tally = finish.map_or_else(|| Ok(Tally::default()), |finish| finish());
     Ok((outcome?, tally?))
 }
 
