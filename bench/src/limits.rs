@@ -9,6 +9,9 @@ pub const MESSAGE_PARTS_MAX: u32 = 1 << 20;
 /// Bytes that one read takes from a socket.
 pub const READ_BYTES_MAX: usize = 64 << 10;
 
+/// Decrypted bytes that are handled at once: those of a TLS record.
+pub const RECORD_BYTES_MAX: usize = 16 << 10;
+
 /// Reads from one socket before the others have their turn.
 pub const READS_PER_TURN_MAX: u32 = 4;
 

@@ -1,4 +1,5 @@
-//! Where to connect, and how to speak there: `ws://host:port/path` and templates of messages.
+//! Where to connect, and how to speak there: `ws://host:port/path`, `wss://`, and templates of
+//! messages.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
@@ -8,9 +9,11 @@ use eyre::{Result, WrapErr, bail, ensure, eyre};
 use crate::stamp::{PRINTED_BYTES, STAMP_BYTES, Stamp};
 use crate::swarm::Plan;
 
-/// The place that a `ws://` URL names.
+/// The place that a `ws://` or `wss://` URL names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
+    /// Whether TLS is spoken there.
+    pub secure: bool,
     /// Host and port as they stand in the URL, for the Host header.
     pub host: String,
     /// What the host's name means, the first of its addresses.
@@ -51,13 +54,11 @@ impl FromStr for Url {
         let (scheme, rest) = text
             .split_once("://")
             .ok_or_else(|| eyre!("{text:?} is no URL: give ws://HOST:PORT/PATH"))?;
-        match scheme {
-            "ws" => {}
-            "wss" | "https" => bail!(
-                "{text:?}: TLS is not measured: put the load behind what ends it, and give ws://"
-            ),
-            _ => bail!("{text:?}: the scheme is {scheme:?}, not ws"),
-        }
+        let (secure, port) = match scheme {
+            "ws" => (false, 80),
+            "wss" => (true, 443),
+            _ => bail!("{text:?}: the scheme is {scheme:?}, not ws or wss"),
+        };
         ensure!(!rest.contains('#'), "{text:?}: a WebSocket URL has no fragment (#)");
         let (host, path) = match rest.find(['/', '?']) {
             Some(at) => rest.split_at(at),
@@ -67,12 +68,12 @@ impl FromStr for Url {
         ensure!(!host.contains('@'), "{text:?}: give credentials as a header (--header)");
         let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
         let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-        let with_port = if has_port { host.to_owned() } else { format!("{host}:80") };
+        let with_port = if has_port { host.to_owned() } else { format!("{host}:{port}") };
         let mut found = with_port
             .to_socket_addrs()
             .wrap_err_with(|| format!("{text:?}: cannot find {with_port}"))?;
         let address = found.next().ok_or_else(|| eyre!("{host} has no address"))?;
-        Ok(Self { host: host.to_owned(), address, path })
+        Ok(Self { secure, host: host.to_owned(), address, path })
     }
 }
 
@@ -189,7 +190,9 @@ mod tests {
         assert_eq!(url.address, "127.0.0.1:9001".parse().unwrap());
         assert_eq!([&*url.host, &*url.path], ["127.0.0.1:9001", "/ws/a?b=c"]);
         let url: Url = "ws://[::1]".parse().unwrap();
-        assert_eq!((url.address.port(), &*url.path), (80, "/"));
+        assert_eq!((url.address.port(), &*url.path, url.secure), (80, "/", false));
+        let url: Url = "wss://127.0.0.1/a".parse().unwrap();
+        assert_eq!((url.address.port(), &*url.path, url.secure), (443, "/a", true));
         assert_eq!("ws://127.0.0.1?a".parse::<Url>().unwrap().path, "/?a");
     }
 
@@ -197,8 +200,8 @@ mod tests {
     fn wrong_urls_say_what_would_be_right() {
         for (wrong, hint) in [
             ("127.0.0.1:1", "ws://HOST:PORT/PATH"),
-            ("wss://a/", "TLS"),
-            ("http://a/", "not ws"),
+            ("https://a/", "not ws or wss"),
+            ("http://a/", "not ws or wss"),
             ("ws:///x", "no host"),
             ("ws://127.0.0.1/#a", "fragment"),
             ("ws://a:b@127.0.0.1/", "--header"),

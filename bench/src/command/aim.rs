@@ -4,7 +4,7 @@ use clap::Args;
 use eyre::{Result, bail, ensure, eyre};
 
 use super::ServerOptions;
-use crate::servers::{Server, Site};
+use crate::servers::{Server, Site, TlsOptions};
 use crate::target::{Target, Url};
 
 /// Which server, and how to speak to it.
@@ -12,11 +12,13 @@ use crate::target::{Target, Url};
 pub(super) struct Aim {
     #[command(flatten)]
     pub(super) options: ServerOptions,
+    #[command(flatten)]
+    tls: TlsOptions,
     /// Server to start, pin and stop: corecast, corecast:sendmsg, corecast:shards=2, bun, ws,
     /// tokio-tungstenite, fastwebsockets, tokio-websockets, floor [default: corecast]
     #[arg(long, value_name = "NAME", conflicts_with = "target")]
     server: Option<Server>,
-    /// Server that runs already: ws://HOST:PORT/PATH
+    /// Server that runs already: ws://HOST:PORT/PATH or wss://HOST:PORT/PATH
     #[arg(long, value_name = "URL")]
     target: Option<Url>,
     /// Its process on this machine, whose cost is measured
@@ -67,12 +69,16 @@ impl Aim {
             Some(url) => {
                 let ours = self.options.program.is_some() || !self.options.server_args.is_empty();
                 ensure!(!ours, "--program and --server-arg are for a server that is started here");
-                Site::elsewhere(url.host.clone(), url.address, self.pid)
+                ensure!(!self.tls.tls, "--tls is for a server that is started here: give wss://");
+                let site = Site::elsewhere(url.host.clone(), url.address, self.pid);
+                if url.secure { site.secured(self.tls.theirs(&url.host)?) } else { site }
             }
             None => {
+                let tls = self.tls.tls.then(|| self.tls.clone());
+                let options = ServerOptions { tls, ..self.options.clone() };
                 let server = self.server.unwrap_or(Server::CORECAST);
                 let corecast = matches!(server, Server::Corecast { .. });
-                server.start_with(&self.options, if corecast { arguments } else { &[] })?
+                server.start_with(&options, if corecast { arguments } else { &[] })?
             }
         };
         eprintln!("measuring {} on {}", site.name, site.address);

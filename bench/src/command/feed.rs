@@ -107,7 +107,7 @@ pub fn run(options: &Options) -> Result<()> {
 fn measure(options: &Options, case: Case) -> Result<Round> {
     let feed = FeedSite::start(Server::CORECAST, &options.server, CONFIG)?;
     let (site, sockets_before) = (feed.site(), sockets_bytes()?);
-    let mut swarm = Swarm::new(site.address)?;
+    let mut swarm = site.swarm()?;
     let publisher = open(options, case, &mut swarm)?;
     let fed = (case != Case::Raw).then(|| publish(options, feed.ingest())).transpose()?;
     if case == Case::Raw {

@@ -200,23 +200,19 @@ fn describe(cases: &[Case]) -> String {
 fn describe_case(case: &Case) -> String {
     let Case { kind, limits, rounds, attack, .. } = case;
     let middle = |value: &dyn Fn(&Round) -> f64| median(&Vec::from_iter(rounds.iter().map(value)));
-    let us = |value: &dyn Fn(&Outcome) -> u64, round: &dyn Fn(&Round) -> &Outcome| {
-        format!("{:.0}", middle(&|one| value(round(one)) as f64) / 1e3)
-    };
-    let share = |value: &dyn Fn(&Outcome) -> f64, round: &dyn Fn(&Round) -> &Outcome| {
-        format!("{:.0} %", middle(&|one| value(round(one))) * 100.0)
-    };
-    let (quiet, flooded): (fn(&Round) -> &Outcome, fn(&Round) -> &Outcome) =
-        (|round| &round.quiet, |round| &round.flooded);
     let row = |name: &str, of: fn(&Round) -> &Outcome| {
+        let us = |value: fn(&Outcome) -> u64| {
+            format!("{:.0}", middle(&|round| value(of(round)) as f64) / 1e3)
+        };
+        let share = |round: &Round| of(round).cost.map_or(f64::NAN, |cost| cost.cpu_share);
         vec![
             name.to_owned(),
-            us(&|one| one.latency.ns_p50, &of),
-            us(&|one| one.latency.ns_p99, &of),
-            us(&|one| one.latency.ns_p999, &of),
-            us(&|one| one.client.lag_ns_p99, &of),
-            us(&|one| one.client.late_ns_p99, &of),
-            share(&|one| one.cost.map_or(f64::NAN, |cost| cost.cpu_share), &of),
+            us(|one| one.latency.ns_p50),
+            us(|one| one.latency.ns_p99),
+            us(|one| one.latency.ns_p999),
+            us(|one| one.client.lag_ns_p99),
+            us(|one| one.client.late_ns_p99),
+            format!("{:.0} %", middle(&share) * 100.0),
         ]
     };
     let headings =
@@ -224,8 +220,8 @@ fn describe_case(case: &Case) -> String {
     let mut text = format!("{kind}, limits {limits:?}\n");
     text += &table(&[
         headings.map(str::to_owned).to_vec(),
-        row("in peace", quiet),
-        row("beside attackers", flooded),
+        row("in peace", |round| &round.quiet),
+        row("beside attackers", |round| &round.flooded),
     ]);
     let ratios = Vec::from_iter(rounds.iter().map(Round::p99_ratio));
     let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);

@@ -33,6 +33,7 @@ impl Place {
             client_cpu: self.client_cpu,
             server_args: self.server_args.clone(),
             json: false,
+            tls: None,
         }
     }
 }

@@ -44,7 +44,7 @@ pub fn run_with(
 ) -> Result<Outcome> {
     shape.check()?;
     let sockets_before = sockets_bytes()?;
-    let mut swarm = Swarm::new(site.address)?;
+    let mut swarm = site.swarm()?;
     let audience = Audience::open(&mut swarm, shape)?;
     opened()?;
     swarm.set_busy(shape.busy);

@@ -1,6 +1,7 @@
 //! What can be measured: corecast and its peers, each started, pinned and stopped here.
 
 mod find;
+mod folder;
 mod options;
 mod site;
 pub mod softirq;
@@ -14,7 +15,8 @@ use eyre::{Result, WrapErr, bail, ensure, eyre};
 
 use crate::outcome::Outcome;
 use crate::process::Launch;
-pub use options::{ServerOptions, raise_nofile};
+pub use folder::Folder;
+pub use options::{ServerOptions, TlsOptions, raise_nofile};
 pub use site::Site;
 pub(crate) use site::stop;
 use softirq::Softirq;
@@ -125,8 +127,21 @@ impl Server {
                 launch.env("NODE_ENV", "production")
             }
         };
+        let (launch, folder) = match &options.tls {
+            Some(tls) => {
+                let corecast = matches!(self, Self::Corecast { .. });
+                ensure!(corecast, "{self} is started without TLS: only corecast is with it");
+                let folder = Folder::new()?;
+                (launch.args(tls.arguments(&folder)?), Some((tls, folder)))
+            }
+            None => (launch, None),
+        };
         let process = launch.start().wrap_err_with(|| format!("{self} does not start"))?;
-        Ok(Site::of_process(self.to_string(), version, process))
+        let site = Site::of_process(self.to_string(), version, process);
+        Ok(match folder {
+            Some((tls, folder)) => site.secured(tls.ours(&folder)?).with_folder(folder),
+            None => site,
+        })
     }
 
     /// The version that would be measured, such as `bun 1.4.5`.

@@ -7,6 +7,10 @@ use std::time::Duration;
 use eyre::{Result, WrapErr, bail};
 
 use crate::process::{Process, Usage};
+use crate::swarm::Swarm;
+use crate::tls::Secure;
+
+use super::folder::Folder;
 
 /// A running server, or somebody else's: cost is measured where the process is known.
 #[derive(Debug)]
@@ -18,6 +22,9 @@ pub struct Site {
     /// What it says it is, such as `bun 1.4.5`; absent for somebody else's.
     pub version: Option<String>,
     owner: Owner,
+    secure: Option<Secure>,
+    /// What it was started with, removed when it has ended.
+    _folder: Option<Folder>,
 }
 
 #[derive(Debug)]
@@ -31,12 +38,47 @@ impl Site {
     /// Somebody else's server. With the id of its process, on this machine, its cost is measured.
     #[must_use]
     pub fn elsewhere(name: impl Into<String>, address: SocketAddr, pid: Option<u32>) -> Self {
-        Self { name: name.into(), address, version: None, owner: Owner::Theirs(pid) }
+        let (secure, folder) = (None, None);
+        Self {
+            name: name.into(),
+            address,
+            version: None,
+            owner: Owner::Theirs(pid),
+            secure,
+            _folder: folder,
+        }
     }
 
     pub(super) fn of_process(name: String, version: String, process: Process) -> Self {
         let address = process.address();
-        Self { name, address, version: Some(version), owner: Owner::Ours(process) }
+        let (secure, folder) = (None, None);
+        Self {
+            name,
+            address,
+            version: Some(version),
+            owner: Owner::Ours(process),
+            secure,
+            _folder: folder,
+        }
+    }
+
+    /// The same server, to which clients speak TLS.
+    #[must_use]
+    pub fn secured(self, secure: Secure) -> Self {
+        Self { secure: Some(secure), ..self }
+    }
+
+    /// The same server, whose files are removed with it.
+    pub(super) fn with_folder(self, folder: Folder) -> Self {
+        Self { _folder: Some(folder), ..self }
+    }
+
+    /// Clients of it, none of which is connected yet.
+    ///
+    /// # Errors
+    /// As [`Swarm::new`].
+    pub fn swarm(&self) -> Result<Swarm> {
+        Swarm::to(self.address, self.secure.clone())
     }
 
     /// The id of its process, where it is known.

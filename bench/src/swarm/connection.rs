@@ -11,9 +11,11 @@ use rustix::net::{RecvFlags, recv};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::end::End;
+use super::layer::Layer;
 use super::plan::{Plan, Role};
 use crate::clock;
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_PARTS_MAX, READS_PER_TURN_MAX};
+use crate::tls::Secure;
 
 /// A message on its way to the observer.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +36,13 @@ pub(super) struct Taker<'a> {
     /// Becomes the time of each read.
     pub(super) now_ns: &'a mut u64,
     pub(super) observe: &'a mut dyn FnMut(Delivery<'_>),
+}
+
+/// Where bytes are read to, for all connections.
+pub(super) struct Scratch<'a> {
+    pub(super) read: &'a mut [u8],
+    /// What was decrypted.
+    pub(super) plain: &'a mut [u8],
 }
 
 /// What a connection has received so far.
@@ -64,6 +73,8 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     pub(super) role: Role,
     pub(super) counts: Counts,
+    /// Absent where it speaks `ws://`.
+    layer: Option<Box<Layer>>,
     receiver: Receiver,
     scanner: HeadScanner,
     head: Vec<u8>,
@@ -82,6 +93,7 @@ impl Connection {
         server: SocketAddr,
         source: Option<Ipv4Addr>,
         plan: &Plan,
+        secure: Option<&Secure>,
         nonce: [u8; 16],
     ) -> Result<Self> {
         let key = client::key(nonce);
@@ -95,7 +107,9 @@ impl Connection {
             message_bytes_max: MESSAGE_BYTES_MAX,
             message_parts_max: MESSAGE_PARTS_MAX,
         };
+        let layer = secure.map(|secure| Layer::new(secure).map(Box::new)).transpose()?;
         Ok(Self {
+            layer,
             socket: connect(server, source, plan.receive_buffer_bytes)?,
             phase: Phase::Connecting,
             role: plan.role,
@@ -114,7 +128,8 @@ impl Connection {
 
     /// Whether bytes wait for room in the socket (or for the connection to be made).
     pub(super) fn wants_write(&self) -> bool {
-        self.phase == Phase::Connecting || !self.unsent.is_empty()
+        let encrypted = self.layer.as_ref().is_some_and(|layer| layer.wants_write());
+        self.phase == Phase::Connecting || !self.unsent.is_empty() || encrypted
     }
 
     /// Whether readiness to read matters to it now.
@@ -159,12 +174,12 @@ impl Connection {
     /// Says whether something may be left because its turn is over.
     pub(super) fn on_readable(
         &mut self,
-        scratch: &mut [u8],
+        scratch: &mut Scratch<'_>,
         hung_up: bool,
         taker: &mut Taker<'_>,
     ) -> Result<bool, End> {
         for _ in 0..READS_PER_TURN_MAX {
-            let read = match recv(&self.socket, &mut *scratch, RecvFlags::empty()) {
+            let read = match recv(&self.socket, &mut *scratch.read, RecvFlags::empty()) {
                 Ok((0, _)) => return Err(self.closed.take().unwrap_or(End::WithoutClose)),
                 Ok((read, _)) => read,
                 Err(Errno::AGAIN) => return Ok(false),
@@ -177,13 +192,44 @@ impl Connection {
             };
             *taker.now_ns = clock::now_ns();
             self.counts.bytes += read as u64;
-            self.take(&mut scratch[..read], taker)?;
-            let last = read < scratch.len() && !hung_up;
+            let last = read < scratch.read.len() && !hung_up;
+            if self.layer.is_none() {
+                self.take(&mut scratch.read[..read], taker)?;
+            } else {
+                self.take_records(&scratch.read[..read], scratch.plain, taker)?;
+            }
             if last || !self.wants_read() {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Whether its TLS session is the continuation of another.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.layer.as_ref().is_some_and(|layer| layer.is_resumed())
+    }
+
+    /// Decrypts what came, and sends what the handshake wants to say.
+    fn take_records(
+        &mut self,
+        mut bytes: &[u8],
+        plain: &mut [u8],
+        taker: &mut Taker<'_>,
+    ) -> Result<(), End> {
+        while !bytes.is_empty() {
+            let Some(layer) = &mut self.layer else { break };
+            layer.receive(&mut bytes)?;
+            while let Some(layer) = &mut self.layer {
+                let read = layer.read(plain);
+                if read == 0 {
+                    break;
+                }
+                self.take(&mut plain[..read], taker)?;
+            }
+        }
+        self.flush();
+        Ok(())
     }
 
     fn take(&mut self, bytes: &mut [u8], taker: &mut Taker<'_>) -> Result<(), End> {
@@ -264,7 +310,13 @@ impl Connection {
 
     /// Sends what is not sent yet, as far as the socket takes it.
     pub(super) fn flush(&mut self) {
-        while self.phase != Phase::Connecting && !self.unsent.is_empty() {
+        if self.phase == Phase::Connecting {
+            return;
+        }
+        if let Some(layer) = &mut self.layer {
+            return layer.flush(&mut self.unsent, &self.socket);
+        }
+        while !self.unsent.is_empty() {
             match self.socket.write(&self.unsent) {
                 Ok(sent) => drop(self.unsent.drain(..sent)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,

@@ -7,7 +7,7 @@ use eyre::Result;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 
-use super::connection::{Connection, Delivery, Phase, Taker};
+use super::connection::{Connection, Delivery, Phase, Scratch, Taker};
 use super::driver::Observer;
 use super::publish::Schedule;
 use super::{Change, Driver, Due, End, Role, Swarm};
@@ -155,7 +155,8 @@ impl Swarm {
         if result.is_ok() && connection.wants_read() && flags.intersects(READABLE | HUNG_UP) {
             let observe = &mut |delivery: Delivery<'_>| driver.take(delivery);
             let taker = &mut Taker { connection: index, now_ns: &mut self.now_ns, observe };
-            let read = connection.on_readable(&mut self.scratch, flags.intersects(HUNG_UP), taker);
+            let scratch = &mut Scratch { read: &mut self.scratch, plain: &mut self.plain };
+            let read = connection.on_readable(scratch, flags.intersects(HUNG_UP), taker);
             if matches!(read, Ok(true)) && !std::mem::replace(&mut connection.unread, true) {
                 self.unread.push_back((index, generation));
             }
@@ -165,10 +166,12 @@ impl Swarm {
             result = Err(end_of_unread(connection));
         }
         let (phase, messages) = (connection.phase, connection.counts.messages - messages);
+        let resumed = before < Phase::Open && connection.is_resumed();
         if messages > 0 {
             self.lag.note(self.now_ns, messages);
         }
         if before < Phase::Open && phase >= Phase::Open {
+            self.resumed += u64::from(resumed);
             self.slots[index].opened_ns = Some(clock::now_ns());
             self.changes.push(Change::Opened(index));
             self.schedule_trickle(index);
@@ -227,7 +230,8 @@ impl Swarm {
             }
             let Some(connection) = &mut slot.connection else { continue };
             let Role::Trickle { bytes, .. } = connection.role else { continue };
-            let scratch = &mut self.scratch[..bytes.clamp(1, READ_BYTES_MAX)];
+            let read = &mut self.scratch[..bytes.clamp(1, READ_BYTES_MAX)];
+            let scratch = &mut Scratch { read, plain: &mut self.plain };
             let taker =
                 &mut Taker { connection: index, now_ns: &mut self.now_ns, observe: &mut *observe };
             match connection.on_readable(scratch, false, taker) {

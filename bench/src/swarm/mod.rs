@@ -8,6 +8,7 @@ mod drive;
 mod driver;
 mod end;
 mod lag;
+mod layer;
 mod plan;
 mod publish;
 #[cfg(test)]
@@ -26,8 +27,9 @@ use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 
 use crate::clock;
-use crate::limits::{EVENTS_MAX, HANDSHAKES_MAX, READ_BYTES_MAX};
+use crate::limits::{EVENTS_MAX, HANDSHAKES_MAX, READ_BYTES_MAX, RECORD_BYTES_MAX};
 use crate::random::SplitMix64;
+use crate::tls::Secure;
 use connection::Connection;
 pub use connection::{Counts, Delivery};
 use drive::interest;
@@ -52,6 +54,7 @@ pub enum Change {
 /// Many client connections to one server.
 pub struct Swarm {
     server: SocketAddr,
+    secure: Option<Secure>,
     sources: Vec<Ipv4Addr>,
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
@@ -64,6 +67,8 @@ pub struct Swarm {
     trickle: BinaryHeap<Reverse<(u64, usize, u32)>>,
     schedules: Vec<Schedule>,
     scratch: Box<[u8]>,
+    plain: Box<[u8]>,
+    resumed: u64,
     opened: u64,
     live: usize,
     random: SplitMix64,
@@ -92,6 +97,14 @@ impl Swarm {
     /// # Errors
     /// When epoll is not to be had.
     pub fn new(server: SocketAddr) -> Result<Self> {
+        Self::to(server, None)
+    }
+
+    /// As [`Swarm::new`]; all connections speak TLS where `secure` says how.
+    ///
+    /// # Errors
+    /// When epoll is not to be had.
+    pub fn to(server: SocketAddr, secure: Option<Secure>) -> Result<Self> {
         let sources = match server.ip() {
             IpAddr::V4(address) if address.is_loopback() => {
                 (1..=SOURCES).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect()
@@ -101,6 +114,7 @@ impl Swarm {
         let now_ns = clock::now_ns();
         Ok(Self {
             server,
+            secure,
             sources,
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
             events: Vec::with_capacity(EVENTS_MAX),
@@ -111,6 +125,8 @@ impl Swarm {
             trickle: BinaryHeap::new(),
             schedules: Vec::new(),
             scratch: vec![0; READ_BYTES_MAX].into_boxed_slice(),
+            plain: vec![0; RECORD_BYTES_MAX].into_boxed_slice(),
+            resumed: 0,
             opened: 0,
             live: 0,
             random: SplitMix64::new(now_ns),
@@ -132,7 +148,13 @@ impl Swarm {
         };
         let random = &mut self.random;
         let nonce = u128::from(random.next_u64()) << 64 | u128::from(random.next_u64());
-        let connection = Connection::begin(self.server, source, plan, nonce.to_le_bytes())?;
+        let connection = Connection::begin(
+            self.server,
+            source,
+            plan,
+            self.secure.as_ref(),
+            nonce.to_le_bytes(),
+        )?;
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
@@ -212,6 +234,11 @@ impl Swarm {
     /// [`crate::clock::now_ns`].
     pub fn opened_ns(&self, index: usize) -> Option<u64> {
         self.slots[index].opened_ns
+    }
+
+    /// How many connections have opened whose TLS session was the continuation of another.
+    pub fn resumed(&self) -> u64 {
+        self.resumed
     }
 
     /// How a connection ended, if it has.

@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, NamedGroup, RootCertStore};
 
-pub use certificate::Certificate;
+pub use certificate::{CHAIN, Certificate};
 
 /// Whose certificates the client takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,23 @@ impl Tls {
         };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+}
+
+/// A server that speaks TLS: whom the client asks for there, and how it does handshakes.
+#[derive(Debug, Clone)]
+pub struct Secure {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) name: ServerName<'static>,
+}
+
+impl Secure {
+    /// The server at `host`, which may have a port behind it.
+    ///
+    /// # Errors
+    /// As [`Tls::config`] and [`server_name`].
+    pub fn new(host: &str, tls: &Tls) -> Result<Self> {
+        Ok(Self { config: tls.config()?, name: server_name(host)? })
     }
 }
 

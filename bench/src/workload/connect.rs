@@ -35,7 +35,7 @@ pub fn run(site: &Site, params: &Params) -> Result<Outcome> {
     ensure!(params.connections > 0, "there is at least one connection");
     ensure!(params.concurrency > 0, "at least one handshake is under way");
     let sockets_before = sockets_bytes()?;
-    let mut swarm = Swarm::new(site.address)?;
+    let mut swarm = site.swarm()?;
     open(&mut swarm, params, params.warm_up)?;
     swarm.close_all(1000);
     let until_ns = clock::now_ns() + STUCK_NS;
@@ -46,6 +46,7 @@ pub fn run(site: &Site, params: &Params) -> Result<Outcome> {
     drop(swarm.take_changes());
 
     let meter = Meter::start(site, &swarm, sockets_before)?;
+    let resumed_before = swarm.resumed();
     let started_ns = clock::now_ns();
     let times = open(&mut swarm, params, params.connections)?;
     let seconds = (clock::now_ns() - started_ns) as f64 / 1e9;
@@ -56,7 +57,10 @@ pub fn run(site: &Site, params: &Params) -> Result<Outcome> {
 
     let latency = Latency::from_histogram(&times);
     let opened = params.connections as u64;
-    let rate = ("handshakes_per_second".to_owned(), opened as f64 / seconds);
+    let extra = [
+        ("handshakes_per_second", opened as f64 / seconds),
+        ("sessions_resumed", (swarm.resumed() - resumed_before) as f64),
+    ];
     Ok(Outcome {
         server: site.name.clone(),
         workload: format!("connect {}, {} at once", opened, params.concurrency),
@@ -67,7 +71,7 @@ pub fn run(site: &Site, params: &Params) -> Result<Outcome> {
         client: Client::new(client_share, &histogram()?, &latency),
         latency,
         cost: bill.cost,
-        extra: BTreeMap::from([rate]),
+        extra: BTreeMap::from(extra.map(|(name, value)| (name.to_owned(), value))),
         ..Outcome::default()
     })
 }

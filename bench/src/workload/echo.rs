@@ -42,7 +42,7 @@ pub fn run(site: &Site, params: &Params) -> Result<Outcome> {
     ensure!(params.connections > 0, "there is at least one connection");
     params.target.check()?;
     let sockets_before = sockets_bytes()?;
-    let mut swarm = Swarm::new(site.address)?;
+    let mut swarm = site.swarm()?;
     swarm.set_busy(params.busy);
     let plan = params.target.publisher();
     let all = swarm.open_all(&plan, params.connections, OPEN_WITHIN, &mut |_| {})?;

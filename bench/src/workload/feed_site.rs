@@ -1,14 +1,13 @@
 //! corecast with a configuration and an ingest socket, for workloads that use its feed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eyre::{Result, WrapErr, eyre};
 
 use super::play::Watched;
 use crate::process::{Usage, rss_bytes};
-use crate::servers::{Server, ServerOptions, Site};
+use crate::servers::{Folder, Server, ServerOptions, Site};
 use crate::tls::Certificate;
 
 /// A running corecast, and where it takes records. Its files are removed in the end.
@@ -47,7 +46,7 @@ impl FeedSite {
         configuration: &str,
         more: &[&str],
     ) -> Result<Self> {
-        let (file, socket) = (folder.0.join("corecast.toml"), folder.ingest());
+        let (file, socket) = (folder.path().join("corecast.toml"), ingest(&folder));
         std::fs::write(&file, configuration)?;
         let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| eyre!("{path:?}"));
         let (file, socket) = (text(&file)?, text(&socket)?);
@@ -63,8 +62,8 @@ impl FeedSite {
     /// As [`start`](Self::start).
     pub fn start_tls(server: Server, options: &ServerOptions, configuration: &str) -> Result<Self> {
         let folder = Folder::new()?;
-        let certificate = Certificate::write(&folder.0)?;
-        let configuration = [configuration, &certificate.settings()?].concat();
+        let certificate = Certificate::write(folder.path())?;
+        let configuration = [configuration, &certificate.settings(Some(ANY_PORT))?].concat();
         Self::start_in(folder, server, options, &configuration, &[])
     }
 
@@ -88,7 +87,7 @@ impl FeedSite {
     /// Its ingest socket.
     #[must_use]
     pub fn ingest(&self) -> PathBuf {
-        self.folder.ingest()
+        ingest(&self.folder)
     }
 
     /// Ends it.
@@ -120,26 +119,8 @@ pub fn watch<T>(name: &str, site: &Site, run: impl FnOnce(Watched<'_>) -> Result
     run(watched).wrap_err_with(|| format!("{name}: {}", site.output()))
 }
 
-#[derive(Debug)]
-struct Folder(PathBuf);
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-impl Folder {
-    fn new() -> Result<Self> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(format!("corecast-bench-{process}-{count}"));
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-
-    fn ingest(&self) -> PathBuf {
-        self.0.join("ingest")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed lies in the folder for what is temporary.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn ingest(folder: &Folder) -> PathBuf {
+    folder.path().join("ingest")
 }

@@ -38,7 +38,7 @@ pub const BYTES_PER_CONNECTION: &str = "rss_anon_bytes_per_connection";
 pub fn run(site: &Site, params: &Params) -> Result<Outcome> {
     ensure!(params.connections > 0, "there is at least one connection");
     ensure!(!params.quiet.is_zero(), "connections are left alone for some time");
-    let mut swarm = Swarm::new(site.address)?;
+    let mut swarm = site.swarm()?;
     let empty_fds = usage(site)?.fds;
     hold(&mut swarm, params, params.warm_up)?;
     close_all(&mut swarm, site, empty_fds)?;

@@ -84,7 +84,7 @@ pub fn run(options: &ServerOptions, params: &Params) -> Result<Outcome> {
 fn measure(site: &Site, params: &Params, way: &Way) -> Result<Outcome> {
     let topics = Vec::from_iter((0..params.topics).map(|topic| format!("quote.T{topic:04}")));
     let sockets_before = sockets_bytes()?;
-    let mut swarm = Swarm::new(site.address)?;
+    let mut swarm = site.swarm()?;
     subscribe(&mut swarm, params, &topics)?;
     let mut seen = Seen::new(params, &topics)?;
     let rhythm = Rhythm { starts_ns: clock::now_ns(), rest: params.wake_every };

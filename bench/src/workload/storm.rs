@@ -48,7 +48,7 @@ pub fn run(site: &Site, params: &Params) -> Result<Outcome> {
     ensure!(params.clients > 0, "there is at least one client");
     params.target.check()?;
     let sockets_before = sockets_bytes()?;
-    let mut swarm = Swarm::new(site.address)?;
+    let mut swarm = site.swarm()?;
     let publisher = match params.rate {
         0.0 => None,
         _ => Some(swarm.open_all(&params.target.publisher(), 1, OPEN_WITHIN, &mut |_| {})?.start),
