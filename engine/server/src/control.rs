@@ -51,6 +51,7 @@ impl Control {
             ended: AtomicBool::new(false),
         });
         let control = Self { state: Arc::clone(&state), runtime: runtime.handle().clone() };
+        control.spawn(settings.auth().keep(control.stopping()));
         control.spawn(reload(hangup, Arc::clone(&engine), settings));
         thread::Builder::new()
             .name("control".to_owned())

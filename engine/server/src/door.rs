@@ -1,5 +1,6 @@
 //! How the commands that serve start their engine: one handler for all paths, one codec.
 
+use crate::cli::exit::Failure;
 use crate::config::reload::Settings;
 use crate::feed::{Bodies, FeedCodec, FeedHandler, FeedSettings};
 use crate::handler::ServerHandler;
@@ -25,12 +26,13 @@ impl Door {
     ///
     /// # Errors
     ///
-    /// When a page is none, or the engine does not start.
-    pub(crate) fn open<E: From<StartError>>(
+    /// When a key cannot be read, a page is none, or the engine does not start.
+    pub(crate) fn open<E: From<StartError> + From<Failure>>(
         self,
         settings: &Settings,
         pages: impl FnOnce(Builder) -> Result<Builder, E>,
     ) -> Result<Engine, E> {
+        settings.load_keys()?;
         let Self { echo, inbound, audience, bodies } = self;
         let (config, shared) = (settings.engine(), settings.feed());
         let feed = &settings.running().feed;

@@ -119,6 +119,12 @@ impl Verifier {
         &self.sources
     }
 
+    /// The keys of a source, if they are there.
+    #[must_use]
+    pub fn keys(&self, source: &str) -> Option<Arc<KeySet>> {
+        self.sources.iter().find(|it| &*it.name == source)?.keys.clone()
+    }
+
     /// Says who sent a token, by the wall clock's `now_s`, in seconds since 1970.
     ///
     /// # Errors

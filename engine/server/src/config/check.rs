@@ -52,7 +52,8 @@ fn missing(path: &str, has: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let element = format!("{}.", keys::without_indices(path));
     let required = super::reference::REFERENCE.iter().filter(|key| key.is_required);
     let names = required.filter_map(|key| key.path.strip_prefix(&element));
-    names.filter(|name| !has(name)).collect()
+    // Those of a list within it are its elements' own.
+    names.filter(|name| !name.contains('.') && !has(name)).collect()
 }
 
 fn unknown(path: &str) -> String {

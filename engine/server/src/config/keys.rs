@@ -1,5 +1,6 @@
 //! The keys of the configuration: what each may be, and which one was meant.
 
+use super::auth::SourceConfig;
 use super::bounds;
 use super::reference::REFERENCE;
 use super::{ServerConfig, make};
@@ -97,6 +98,7 @@ fn is_index(rest: &str) -> bool {
 pub(super) fn sample() -> Table {
     let mut config = ServerConfig::default();
     config.engine.namespaces.push(Namespace::default());
+    config.auth.sources.push(SourceConfig::default());
     let pattern = "quote.*".to_owned();
     config.engine.policies.push(PolicyRule { pattern, policy: corecast::Policy::Latest });
     make::table(&config)

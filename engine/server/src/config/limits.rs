@@ -30,6 +30,27 @@ pub(crate) const HISTORY_REPLY_CEILING: u32 = 10_000;
 /// Bytes of the feed's path.
 pub(crate) const PATH_BYTES_MAX: usize = 255;
 
+/// Time for the first `auth` by default, in milliseconds.
+pub(crate) const AUTH_DEADLINE_MS: u64 = 10_000;
+/// The shortest time for it, in milliseconds.
+pub(crate) const AUTH_DEADLINE_MS_MIN: u64 = 100;
+/// The longest time for it, in milliseconds: nobody is waited for without an end.
+pub(crate) const AUTH_DEADLINE_MS_MAX: u64 = 300_000;
+/// Bytes of the name of a cookie or a query parameter.
+pub(crate) const AUTH_NAME_BYTES_MAX: usize = 64;
+/// Bytes of the name of a source of keys.
+pub(crate) const SOURCE_NAME_BYTES_MAX: usize = 64;
+/// Time between two looks at a key set by default, in milliseconds.
+pub(crate) const KEYS_REFRESH_MS: u64 = 600_000;
+/// The shortest time between them, in milliseconds.
+pub(crate) const KEYS_REFRESH_MS_MIN: u64 = 1_000;
+/// The longest time between them, in milliseconds.
+pub(crate) const KEYS_REFRESH_MS_MAX: u64 = 86_400_000;
+/// How long keys are trusted while nobody answers, by default, in milliseconds.
+pub(crate) const KEYS_AGE_MAX_MS: u64 = 86_400_000;
+/// The longest time that can be configured for it, in milliseconds.
+pub(crate) const KEYS_AGE_MS_CEILING: u64 = 30 * 86_400_000;
+
 /// Publishers connected at a time by default.
 pub(crate) const PUBLISHERS_MAX: u32 = 64;
 /// The most publishers that can be configured.
@@ -55,6 +76,9 @@ pub(crate) const BATCH_CEILING: usize = 100_000;
 const _: () = {
     assert!(HEARTBEAT_MS_MIN <= HEARTBEAT_MS && HEARTBEAT_MS <= HEARTBEAT_MS_MAX);
     assert!(COMMANDS_BURST <= COMMANDS_CEILING && ERRORS_MAX <= COMMANDS_CEILING);
+    assert!(AUTH_DEADLINE_MS_MIN <= AUTH_DEADLINE_MS && AUTH_DEADLINE_MS <= AUTH_DEADLINE_MS_MAX);
+    assert!(KEYS_REFRESH_MS_MIN <= KEYS_REFRESH_MS && KEYS_REFRESH_MS <= KEYS_REFRESH_MS_MAX);
+    assert!(KEYS_REFRESH_MS <= KEYS_AGE_MAX_MS && KEYS_AGE_MAX_MS <= KEYS_AGE_MS_CEILING);
     assert!(TOPICS_PER_COMMAND_MAX <= TOPICS_PER_COMMAND_CEILING);
     assert!(HISTORY_REPLY_MAX <= HISTORY_REPLY_CEILING);
     assert!(RECORD_BYTES_MAX <= RECORD_BYTES_CEILING && BODY_BYTES_MAX <= BODY_BYTES_CEILING);

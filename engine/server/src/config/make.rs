@@ -21,6 +21,8 @@ pub(super) fn config(mut table: Table) -> Result<ServerConfig, String> {
     }
     Ok(ServerConfig {
         feed: section(&mut table, "feed")?,
+        auth: section(&mut table, "auth")?,
+        origin: section(&mut table, "origin")?,
         ingest: section(&mut table, "ingest")?,
         admin: section(&mut table, "admin")?,
         log: section(&mut table, "log")?,
@@ -40,24 +42,27 @@ pub(super) fn table(config: &ServerConfig) -> Table {
 ///
 /// What they say.
 pub(super) fn alone(path: &str, value: &Value) -> Result<(), String> {
-    config(nest(path, value)).map(drop)
+    config(nest(path, value, sample())).map(drop)
 }
 
-fn nest(path: &str, value: &Value) -> Table {
+/// `all` has an element in each list of this table.
+fn nest(path: &str, value: &Value, mut all: Table) -> Table {
     let (segment, rest) = path.split_once('.').map_or((path, None), |(a, b)| (a, Some(b)));
     let name = segment.split('[').next().unwrap_or(segment);
     let inner = match rest {
         None => value.clone(),
         Some(rest) if name.len() < segment.len() => {
             // An element has required keys besides this one.
-            let mut all = sample();
             let element = all.get_mut(name).and_then(|list| list.as_array_mut()?.pop());
             let mut element =
                 element.and_then(|it| it.try_into::<Table>().ok()).unwrap_or_default();
             element.insert(rest.to_owned(), value.clone());
             Value::Array(vec![Value::Table(element)])
         }
-        Some(rest) => Value::Table(nest(rest, value)),
+        Some(rest) => {
+            let inner = all.remove(name).and_then(|it| it.try_into().ok());
+            Value::Table(nest(rest, value, inner.unwrap_or_default()))
+        }
     };
     Table::from_iter([(name.to_owned(), inner)])
 }

@@ -5,6 +5,7 @@
 //! stands ([`check`]), and only then are the structs made of it. [`keys`] is the reference.
 
 pub(crate) mod admin;
+pub(crate) mod auth;
 mod bounds;
 mod check;
 pub(crate) mod diff;
@@ -16,6 +17,7 @@ mod keys;
 pub(crate) mod limits;
 pub(crate) mod log;
 mod make;
+pub(crate) mod origin;
 pub(crate) mod problem;
 mod reference;
 pub(crate) mod reload;
@@ -27,11 +29,13 @@ mod tree;
 mod warnings;
 
 use admin::AdminConfig;
+use auth::AuthConfig;
 use corecast::Config;
 use env::Environment;
 use feed::FeedConfig;
 use ingest::IngestConfig;
 use log::LogConfig;
+use origin::OriginConfig;
 use problem::{Origin, Problem, Problems};
 use serde::Serialize;
 use std::path::Path;
@@ -46,6 +50,10 @@ pub(crate) struct ServerConfig {
     pub(crate) engine: Config,
     /// What clients of the feed may do.
     pub(crate) feed: FeedConfig,
+    /// Who may connect, and with which rights.
+    pub(crate) auth: AuthConfig,
+    /// Which pages may connect.
+    pub(crate) origin: OriginConfig,
     /// Where publishers of other processes connect.
     pub(crate) ingest: IngestConfig,
     /// The port for operators.

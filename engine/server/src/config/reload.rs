@@ -6,6 +6,7 @@ use super::env::Environment;
 use super::feed::{FeedConfig, Identity};
 use super::shared::Shared;
 use super::{Read, ServerConfig};
+use crate::auth::Auth;
 use crate::cli::common::{CommonArgs, ServingArgs, override_with_options};
 use crate::cli::exit::Failure;
 use crate::cli::{self, logs};
@@ -17,6 +18,7 @@ use corecast::{Config, Engine, Limits, Namespace, Namespaces, Policy};
 pub(crate) struct Settings {
     running: ServerConfig,
     feed: Shared<FeedConfig>,
+    auth: Auth,
     source: Source,
 }
 
@@ -61,7 +63,8 @@ impl Settings {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        Ok(Self { feed: Shared::new(config.feed.clone()), running: config, source })
+        let auth = Auth::new(&config.auth, &config.origin)?;
+        Ok(Self { feed: Shared::new(config.feed.clone()), auth, running: config, source })
     }
 
     /// All settings, as they run.
@@ -79,6 +82,20 @@ impl Settings {
         self.feed.clone()
     }
 
+    /// Who may connect, which may change.
+    pub(crate) fn auth(&self) -> Auth {
+        self.auth.clone()
+    }
+
+    /// Reads the keys that tokens are verified with.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read, or used.
+    pub(crate) fn load_keys(&self) -> Result<(), Failure> {
+        self.auth.load(&self.running.auth, &self.running.origin)
+    }
+
     /// Reads everything again, applies what can be, and logs one line for each changed key. What is
     /// wrong changes nothing.
     pub(crate) fn reload(&mut self, engine: &Engine) {
@@ -93,6 +110,12 @@ impl Settings {
         if changes.is_empty() {
             tracing::info!("configuration reloaded: nothing has changed");
         }
+        // Keys are read again in any case: they change without their names.
+        if let Err(failure) = self.auth.load(&new.auth, &new.origin) {
+            tracing::error!("the configuration was not reloaded, nothing changes: {failure}");
+            return;
+        }
+        (self.running.auth, self.running.origin) = (new.auth.clone(), new.origin.clone());
         let namespaces_change = changes.iter().any(Change::is_namespace);
         let namespaces_apply =
             namespaces_change && apply_namespaces(engine, &new.engine.namespaces);

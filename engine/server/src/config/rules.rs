@@ -33,6 +33,7 @@ pub(super) fn check(config: &ServerConfig, root: &Node) -> Vec<Problem> {
     if let Some(message) = path_problem(&config.feed) {
         say("feed.path", message);
     }
+    super::auth::rules::check(config, &mut say);
     if let Err(error) = EnvFilter::try_new(&config.log.level) {
         let message = format!("{error}; use error, warn, info, debug or trace");
         say("log.level", message);

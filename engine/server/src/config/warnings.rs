@@ -13,6 +13,7 @@ pub(super) fn of(config: &ServerConfig) -> Vec<String> {
         warnings.extend(no_snapshot(namespace).map(|what| format!("{place}: {what}")));
     }
     warnings.extend(shared_addresses(config));
+    warnings.extend(super::auth::rules::warnings(config));
     warnings
 }
 

@@ -1,7 +1,7 @@
 //! `corecast subscribe`: a client of the feed, for people and scripts. It reconnects, and resumes
 //! where it was.
 
-mod backoff;
+pub(crate) mod backoff;
 mod client;
 mod limits;
 mod output;
