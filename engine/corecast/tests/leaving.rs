@@ -174,8 +174,9 @@ async fn who_connects_while_it_leaves_is_served_or_refused_and_never_reset() {
 
 /// Connects again and again, one at a time, until nobody listens: who is connected gets an answer.
 fn storm(address: std::net::SocketAddr) -> (u32, u32, u32) {
-    let request = "GET /room HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let request = "GET /room HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+                   Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let mut counts = (0, 0, 0);
     while counts.2 == 0 {
         let Ok(mut socket) = TcpStream::connect(address) else {
@@ -214,4 +215,17 @@ async fn health_is_503_while_it_drains() {
     );
     engine.set_draining(false);
     assert!(health().starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_whose_handler_blocks_makes_no_rounds_and_an_idle_one_does() {
+    let (engine, _events) = start(|builder| builder);
+    let mut client = join(&engine, "room").await;
+    common::say(&mut client, "block").await;
+    tokio::time::sleep(SECOND / 5).await;
+    let before = engine.rounds();
+    tokio::time::sleep(2 * SECOND).await;
+    let after = engine.rounds();
+    let went_on = before.iter().zip(&after).filter(|(before, after)| after > before).count();
+    assert_eq!(went_on, 1, "one of two is stuck: {before:?}, {after:?}");
 }

@@ -4,6 +4,7 @@
 
 use crate::cli::exit::{Exit, Failure};
 use crate::config::reload::Settings;
+use crate::service;
 use corecast::Engine;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,13 +26,15 @@ pub(crate) struct Control {
 struct State {
     main: Thread,
     stopping: watch::Sender<bool>,
+    over: watch::Sender<bool>,
+    restarting: AtomicBool,
     ended: AtomicBool,
 }
 
 impl Control {
     /// Starts the control thread; the calling thread is the one that [`wait`](Self::wait)s. From
-    /// here on the first SIGINT or SIGTERM asks for an end in order, and the second ends the
-    /// process; SIGHUP reloads the settings.
+    /// here on the first SIGINT, SIGTERM or SIGUSR2 (of a program that comes back) asks for an end
+    /// in order, and the second ends the process; SIGHUP reloads the settings.
     ///
     /// # Errors
     ///
@@ -48,6 +51,8 @@ impl Control {
         let state = Arc::new(State {
             main: thread::current(),
             stopping: watch::Sender::new(false),
+            over: watch::Sender::new(false),
+            restarting: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
         let control = Self { state: Arc::clone(&state), runtime: runtime.handle().clone() };
@@ -63,6 +68,11 @@ impl Control {
     /// Whether the program is to end: by a signal, or because the engine has ended by itself.
     pub(crate) fn is_stopping(&self) -> bool {
         *self.state.stopping.borrow() || self.is_ended()
+    }
+
+    /// Whether the signal that asked for the end says that the program comes back (SIGUSR2).
+    pub(crate) fn is_restarting(&self) -> bool {
+        self.state.restarting.load(Ordering::Relaxed)
     }
 
     /// Whether the engine has ended.
@@ -94,6 +104,11 @@ impl Control {
         self.state.stopping.subscribe()
     }
 
+    /// Turns true, once and for all, when clients have left.
+    pub(crate) fn over(&self) -> watch::Receiver<bool> {
+        self.state.over.subscribe()
+    }
+
     /// Lets what makes sockets or timers run on the main thread as if on the control thread.
     pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
         self.runtime.enter()
@@ -103,6 +118,16 @@ impl Control {
     /// the program ends.
     pub(crate) fn join(&self, tasks: Vec<JoinHandle<()>>, time: Duration) {
         self.state.stopping.send_replace(true);
+        self.wait_for(tasks, time);
+    }
+
+    /// As [`join`](Self::join), for tasks that go on until clients have left.
+    pub(crate) fn join_last(&self, tasks: Vec<JoinHandle<()>>, time: Duration) {
+        self.state.over.send_replace(true);
+        self.wait_for(tasks, time);
+    }
+
+    fn wait_for(&self, tasks: Vec<JoinHandle<()>>, time: Duration) {
         let all = async {
             for task in tasks {
                 if let Err(error) = task.await {
@@ -127,15 +152,19 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
-/// SIGINT and SIGTERM.
+/// SIGINT, SIGTERM and SIGUSR2.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    restart: Signal,
 }
 
+/// SIGUSR2: the end of a program that comes back.
+const RESTART: u8 = 12;
+
 impl Signals {
-    /// From here on the two signals do not end the process by themselves. Needs a runtime.
+    /// From here on these signals do not end the process by themselves. Needs a runtime.
     ///
     /// # Errors
     ///
@@ -143,7 +172,8 @@ impl Signals {
     pub(crate) fn new() -> std::io::Result<Self> {
         let interrupt = signal(SignalKind::interrupt())?;
         let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { interrupt, terminate })
+        let restart = signal(SignalKind::user_defined2())?;
+        Ok(Self { interrupt, terminate, restart })
     }
 
     /// The number of the next signal.
@@ -151,6 +181,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => 2,
             _ = self.terminate.recv() => 15,
+            _ = self.restart.recv() => RESTART,
         }
     }
 }
@@ -158,7 +189,9 @@ impl Signals {
 /// Reloads the settings at each SIGHUP.
 async fn reload(mut hangup: Signal, engine: Arc<Engine>, mut settings: Settings) {
     while hangup.recv().await.is_some() {
+        service::reloading();
         settings.reload(&engine);
+        service::ready();
     }
 }
 
@@ -172,6 +205,7 @@ async fn watch(mut signals: Signals, engine: &Engine, state: &State) {
                     // 128 + signal, as shells report it.
                     std::process::exit(128 + i32::from(number));
                 }
+                state.restarting.store(number == RESTART, Ordering::Relaxed);
                 tracing::info!(signal = number, "ending in order; a second signal ends at once");
             }
             // The main thread asks the engine itself how it ended.

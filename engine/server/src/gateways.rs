@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub(crate) struct Gateways {
     tasks: Vec<JoinHandle<()>>,
+    admin: Option<JoinHandle<()>>,
     lines: Vec<String>,
 }
 
@@ -31,18 +32,18 @@ impl Gateways {
         publisher: Publisher,
     ) -> Result<Self, Failure> {
         let intake = Intake::new(publisher);
-        let (mut tasks, mut lines) = (Vec::new(), Vec::new());
+        let (mut tasks, mut admin_task, mut lines) = (Vec::new(), None, Vec::new());
         if let Some(address) = config.admin.listen {
             let admin = admin::start(control, &config.admin, address, intake.clone())?;
             lines.push(format!("admin on http://{}/", admin.address));
-            tasks.push(admin.task);
+            admin_task = Some(admin.task);
         }
         let ingest = ingest::start(control, &config.ingest, intake)?;
         lines.extend(ingest.tcp.map(|address| format!("ingest on tcp {address}")));
         let unix = config.ingest.unix.as_ref();
         lines.extend(unix.map(|path| format!("ingest on unix {}", path.display())));
         tasks.extend(ingest.tasks);
-        Ok(Self { tasks, lines })
+        Ok(Self { tasks, admin: admin_task, lines })
     }
 
     /// Says on stdout where they are.
@@ -52,9 +53,16 @@ impl Gateways {
         }
     }
 
-    /// Ends them: publishers get their last acknowledgement, requests their answer.
+    /// Ends ingest: publishers get their last acknowledgement. The admin port goes on, so that it
+    /// can tell that the program drains.
+    pub(crate) fn end_publishers(mut self, control: &Control) -> Self {
+        control.join(std::mem::take(&mut self.tasks), END_WITHIN);
+        self
+    }
+
+    /// Ends the rest: requests get their answer.
     pub(crate) fn end(self, control: &Control) {
-        control.join(self.tasks, END_WITHIN);
+        control.join_last(self.admin.into_iter().collect(), END_WITHIN);
     }
 }
 

@@ -4,7 +4,8 @@ use crate::feed::{FeedHandler, Session};
 use crate::raw::{self, RawHandler};
 use crate::route::{Route, RouteError, Routes};
 use corecast::{
-    Accept, Arrival, Closed, Context, Event, Handler, Message, Reject, TimerContext, Upgrade,
+    Accept, Arrival, Closed, Context, Event, Handler, Leaving, Message, Reject, TimerContext,
+    Upgrade,
 };
 use std::time::Duration;
 
@@ -79,6 +80,14 @@ impl Handler for ServerHandler {
             // It asks for nothing that is answered later.
             Peer::Raw(_) => {}
             Peer::Feed(session) => self.feed.on_event(session, event, context),
+        }
+    }
+
+    fn on_leaving(&mut self, peer: &mut Peer, leaving: &Leaving, context: &mut Context<'_>) {
+        match peer {
+            // There is no word for it: the Close says it.
+            Peer::Raw(_) => {}
+            Peer::Feed(session) => session.leaving(leaving, context),
         }
     }
 

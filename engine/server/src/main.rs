@@ -16,6 +16,7 @@ mod gateways;
 mod handler;
 mod ingest;
 mod intake;
+mod leave;
 mod lock;
 mod namespaces;
 mod publish;
@@ -24,6 +25,7 @@ mod replay;
 mod report;
 mod route;
 mod serve;
+mod service;
 mod subscribe;
 
 use std::process::ExitCode;

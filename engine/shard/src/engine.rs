@@ -168,15 +168,22 @@ impl Engine {
         self.stats.len()
     }
 
+    /// How many rounds of its loop each shard has made, by its number: at least one a second, or
+    /// something keeps it from going on.
+    #[must_use]
+    pub fn rounds(&self) -> Vec<u64> {
+        self.stats.iter().map(|stats| stats.rounds.read()).collect()
+    }
+
     /// Counters summed over the shards; the latency is of the time since the last call.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.reader.lock().read(self.stats.iter().map(|stats| &**stats))
     }
 
-    /// Leaves in order: health checks are answered 503, handlers are told, who had begun to connect
-    /// is still answered, and the Closes are spread over a time. Given again, the earlier ends hold.
-    /// Works on any async runtime.
+    /// Leaves in order: health checks are answered 503, handlers are told, who had begun to
+    /// connect is still answered, and the Closes are spread over a time. Given again, the earlier
+    /// ends hold. Works on any async runtime.
     ///
     /// # Errors
     /// When a shard had panicked.

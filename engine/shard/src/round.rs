@@ -33,6 +33,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mut flusher: Flusher) {
     let inbox = &shard.mesh.inboxes[usize::from(shard.id.0)];
     let mut spin = Spin::new(&shard.config.poll);
     loop {
+        shard.stats.rounds.add(1);
         let sleep = serve_others(&shard, &mut flusher).await;
         if sleep.is_zero() {
             shard.watch.collect(&mut events, sleep);

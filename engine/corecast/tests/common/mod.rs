@@ -25,7 +25,7 @@ pub(crate) enum Seen {
 }
 
 /// `/TOPIC` joins the topic. A message goes to the others in it, but for these orders:
-/// `echo …`, `panic`, `close CODE REASON`, `leave`, `all …`.
+/// `echo …`, `panic`, `block`, `close CODE REASON`, `leave`, `all …`.
 pub(crate) struct Service {
     seen: Sender<Seen>,
 }
@@ -81,6 +81,7 @@ impl Handler for Service {
                 let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
                 context.close(CloseCode(code.parse().unwrap_or(1000)), reason);
             }
+            "block" => block(),
             "leave" => assert!(context.unsubscribe(&member.topic)),
             "all" => context.publish(&member.topic, &Frame::text(rest)).expect("published"),
             _ => context.publish_others(&member.topic, &message.to_frame()).expect("published"),
@@ -95,6 +96,12 @@ impl Handler for Service {
     fn on_close(&mut self, _member: Member, closed: &Closed, context: &mut Context<'_>) {
         let _ = self.seen.send(Seen::Closed(context.id(), closed.clone()));
     }
+}
+
+/// What a handler must never do.
+#[expect(clippy::disallowed_methods, reason = "to show what becomes of it")]
+fn block() {
+    std::thread::sleep(Duration::from_secs(3));
 }
 
 /// An engine on a port of its own, and what its handlers see.

@@ -17,7 +17,7 @@ use crate::config::admin::AdminConfig;
 use crate::control::{Control, stopped};
 use crate::intake::{Intake, Sink};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -27,6 +27,7 @@ use error::ApiError;
 use listener::Bounded;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A running admin port.
@@ -44,6 +45,8 @@ struct App<S> {
     intake: Intake<S>,
     batch_max: usize,
     body_bytes_max: usize,
+    /// Whether the program is about to end.
+    draining: watch::Receiver<bool>,
 }
 
 /// Listens on `address`, until the program ends.
@@ -66,10 +69,11 @@ pub(crate) fn start<S: Sink>(
     }
     let listener = listen(control, address)?;
     let address = listener.local_addr().unwrap_or(address);
-    let app = App { intake, batch_max: config.batch_max, body_bytes_max: config.body_bytes_max };
-    let mut stopping = control.stopping();
+    let AdminConfig { batch_max, body_bytes_max, .. } = *config;
+    let app = App { intake, batch_max, body_bytes_max, draining: control.stopping() };
+    let mut over = control.over();
     let task = control.spawn(async move {
-        let ended = async move { stopped(&mut stopping).await };
+        let ended = async move { stopped(&mut over).await };
         let server = serve(Bounded::new(listener), router(app)).with_graceful_shutdown(ended);
         if let Err(error) = server.await {
             tracing::error!(%error, "the admin port ended");
@@ -96,7 +100,7 @@ fn router<S: Sink>(app: App<S>) -> Router {
     Router::new()
         .route("/publish", post(publish::one::<S>))
         .route("/publish/batch", post(batch::many::<S>))
-        .route("/healthz", get(async || "ok\n"))
+        .route("/healthz", get(health::<S>))
         .fallback(async || ApiError::new(404, "there is /publish, /publish/batch and /healthz"))
         .method_not_allowed_fallback(async || {
             ApiError::new(405, "POST to /publish and /publish/batch, GET /healthz")
@@ -104,6 +108,13 @@ fn router<S: Sink>(app: App<S>) -> Router {
         .layer(DefaultBodyLimit::max(app.body_bytes_max))
         .layer(from_fn(no_web_page))
         .with_state(app)
+}
+
+async fn health<S: Sink>(State(app): State<App<S>>) -> (StatusCode, &'static str) {
+    match *app.draining.borrow() {
+        false => (StatusCode::OK, "ok\n"),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
 }
 
 async fn no_web_page(request: Request, next: Next) -> Response {

@@ -11,7 +11,8 @@ use tokio::net::TcpListener;
 async fn client(sink: Kept) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let app = App { intake: Intake::new(sink), batch_max: 10, body_bytes_max: 1_000 };
+    let draining = tokio::sync::watch::channel(false).1;
+    let app = App { intake: Intake::new(sink), batch_max: 10, body_bytes_max: 1_000, draining };
     tokio::spawn(async { axum::serve(Bounded::new(listener), router(app)).await });
     Client::new(url.parse().expect("a URL"))
 }

@@ -120,11 +120,10 @@ pub(crate) struct ServingArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) ingest_unix: Option<PathBuf>,
 
-    /// At the end: time for queued messages and closing handshakes
+    /// At the end: time for queued messages and closing handshakes [default: 10s]
     #[arg(long, env = "CORECAST_DRAIN", value_name = "TIME")]
     #[arg(value_parser = values::duration)]
-    #[arg(default_value = "10s")]
-    pub(crate) drain: Duration,
+    pub(crate) drain: Option<Duration>,
 }
 
 /// Lays options, and the variables that stand for them, over what file and environment say.
@@ -143,6 +142,10 @@ pub(crate) fn override_with_options(
     if let Some(path) = &serving.ingest_unix {
         config.ingest.unix = Some(path.clone());
     }
+    let set_millis = |place: &mut u64, time: Option<Duration>| {
+        *place = time.map_or(*place, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    };
+    set_millis(&mut config.shutdown.drain_ms, serving.drain);
     let config = &mut config.engine;
     let set = |place: &mut usize, value: Option<usize>| *place = value.unwrap_or(*place);
     config.listen = common.listen.unwrap_or(config.listen);
@@ -160,9 +163,6 @@ pub(crate) fn override_with_options(
     config.policies.extend(built_in.iter().map(rule));
 
     set(&mut config.outbox.bytes_max, serving.outbox_bytes_max);
-    let set_millis = |place: &mut u64, time: Option<Duration>| {
-        *place = time.map_or(*place, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-    };
     set_millis(&mut config.outbox.age_max_ms, serving.outbox_age_max);
     set_millis(&mut config.outbox.stall_max_ms, serving.stall);
     set_millis(&mut config.connection.ping_interval_ms, serving.ping_interval);

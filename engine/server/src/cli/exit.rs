@@ -14,7 +14,7 @@ Exit codes:
    70  a shard panicked, or another error of the program itself
    74  reading or writing failed
    78  the configuration is wrong, or the machine lacks something (corecast doctor)
-  130, 143  a second SIGINT or SIGTERM ended it at once";
+  130, 143  a second SIGINT or SIGTERM ended it at once (140: SIGUSR2)";
 
 /// Why the program fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -114,7 +114,8 @@ Examples:
 {EXIT_CODES_HELP}
 
 The first line on stdout is `listening on http://ADDR:PORT/`, logs go to stderr. The first SIGINT or
-SIGTERM ends in order (queued messages leave, then Close 1001), the second at once."
+SIGTERM ends in order (/healthz says 503, clients are told, queued messages leave, then Close 1001),
+the second at once. SIGUSR2 is SIGTERM of a server that comes back: Close 1012."
     )
 }
 

@@ -73,6 +73,13 @@ pub(crate) const BATCH_MAX: usize = 1_000;
 /// The largest batch that can be configured.
 pub(crate) const BATCH_CEILING: usize = 100_000;
 
+/// Time for queued messages and closing handshakes by default, in milliseconds.
+pub(crate) const DRAIN_MS: u64 = 10_000;
+/// The longest time over which the end is spread by default, in milliseconds.
+pub(crate) const SPREAD_MS: u64 = 5_000;
+/// The longest end that can be configured, in milliseconds: an hour.
+pub(crate) const SHUTDOWN_MS_CEILING: u64 = 3_600_000;
+
 const _: () = {
     assert!(HEARTBEAT_MS_MIN <= HEARTBEAT_MS && HEARTBEAT_MS <= HEARTBEAT_MS_MAX);
     assert!(COMMANDS_BURST <= COMMANDS_CEILING && ERRORS_MAX <= COMMANDS_CEILING);
@@ -82,5 +89,6 @@ const _: () = {
     assert!(TOPICS_PER_COMMAND_MAX <= TOPICS_PER_COMMAND_CEILING);
     assert!(HISTORY_REPLY_MAX <= HISTORY_REPLY_CEILING);
     assert!(RECORD_BYTES_MAX <= RECORD_BYTES_CEILING && BODY_BYTES_MAX <= BODY_BYTES_CEILING);
+    assert!(SPREAD_MS < DRAIN_MS && DRAIN_MS <= SHUTDOWN_MS_CEILING);
     assert!(BATCH_MAX <= BATCH_CEILING && PUBLISHERS_MAX <= PUBLISHERS_CEILING);
 };

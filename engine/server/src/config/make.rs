@@ -25,6 +25,7 @@ pub(super) fn config(mut table: Table) -> Result<ServerConfig, String> {
         origin: section(&mut table, "origin")?,
         ingest: section(&mut table, "ingest")?,
         admin: section(&mut table, "admin")?,
+        shutdown: section(&mut table, "shutdown")?,
         log: section(&mut table, "log")?,
         engine: table.try_into().map_err(|error| message(&error))?,
     })

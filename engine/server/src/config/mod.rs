@@ -23,6 +23,7 @@ mod reference;
 pub(crate) mod reload;
 mod rules;
 pub(crate) mod shared;
+pub(crate) mod shutdown;
 mod source;
 mod text;
 mod tree;
@@ -38,6 +39,7 @@ use log::LogConfig;
 use origin::OriginConfig;
 use problem::{Origin, Problem, Problems};
 use serde::Serialize;
+use shutdown::ShutdownConfig;
 use std::path::Path;
 use tree::Node;
 
@@ -58,6 +60,8 @@ pub(crate) struct ServerConfig {
     pub(crate) ingest: IngestConfig,
     /// The port for operators.
     pub(crate) admin: AdminConfig,
+    /// How it ends.
+    pub(crate) shutdown: ShutdownConfig,
     /// What is logged.
     pub(crate) log: LogConfig,
 }

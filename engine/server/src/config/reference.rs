@@ -487,6 +487,30 @@ pub(super) const REFERENCE: &[Key] = &[
         "Messages of one `POST /publish/batch` at most; more is \
         answered 413.",
     ),
+    key(
+        "shutdown.drain_ms",
+        "ms",
+        "At the end: time for queued messages and closing handshakes; what is not closed by then \
+        is cut.",
+    ),
+    key(
+        "shutdown.spread_ms",
+        "ms",
+        "At the end: the Closes are spread over so long at most (2 ms for each connection), so \
+        that not all clients come back at once.",
+    ),
+    key(
+        "shutdown.linger_ms",
+        "ms",
+        "At the end: time during which `/healthz` says 503 and all else goes on, for a load \
+        balancer to notice.",
+    ),
+    key(
+        "shutdown.code",
+        "",
+        "What clients are told at SIGTERM and SIGINT: 1001 or 1012; SIGUSR2 always means 1012.",
+    )
+    .one_of(&["going_away", "restart"]),
     key("log.level", "", "Which log lines there are.")
         .text("error, warn, info, debug, trace, or directives such as `corecast_shard=debug`")
         .reloadable(),

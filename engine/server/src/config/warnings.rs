@@ -14,6 +14,7 @@ pub(super) fn of(config: &ServerConfig) -> Vec<String> {
     }
     warnings.extend(shared_addresses(config));
     warnings.extend(super::auth::rules::warnings(config));
+    warnings.extend(short_drain(config));
     warnings
 }
 
@@ -44,6 +45,17 @@ fn no_snapshot(namespace: &Namespace) -> Option<String> {
         "lossless:snapshot with snapshot = \"none\": a slow reader is told of the gap, and gets no \
          snapshot"
             .to_owned()
+    })
+}
+
+fn short_drain(config: &ServerConfig) -> Option<String> {
+    let shutdown = &config.shutdown;
+    let (drain, spread) = (shutdown.drain_ms, shutdown.spread_ms);
+    (spread >= drain && spread > 0).then(|| {
+        format!(
+            "shutdown.spread_ms = {spread} does not end before shutdown.drain_ms = {drain}: the \
+             Closes are spread over nine tenths of the drain"
+        )
     })
 }
 
@@ -118,6 +130,15 @@ mod tests {
         assert!(same.len() == 1 && same[0].contains("ingest.tcp and admin.listen"), "{same:?}");
         assert_eq!(found("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0"), [""; 0]);
         assert_eq!(found("127.0.0.1:9001", "127.0.0.2:9001", ""), [""; 0]);
+    }
+
+    #[test]
+    fn a_spread_longer_than_the_drain_is_told() {
+        let said = warnings("[shutdown]\ndrain_ms = 1000\nspread_ms = 1000");
+        assert!(said.len() == 1 && said[0].contains("shutdown.drain_ms"), "{said:?}");
+        for fine in ["drain_ms = 0\nspread_ms = 0", "drain_ms = 6000"] {
+            assert_eq!(warnings(&format!("[shutdown]\n{fine}")), [""; 0]);
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::control::Control;
 use crate::door::Door;
 use crate::feed::Bodies;
 use crate::gateways::Gateways;
+use crate::leave;
 use crate::namespaces;
 use crate::raw::{Audience, Inbound};
 use crate::replay::pace::wait_until;
@@ -95,6 +96,7 @@ pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
     let gateways = Gateways::start(&control, &config, engine.publisher())?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
     gateways.tell();
+    crate::service::start(&control, &engine);
 
     let published = AtomicU64::new(0);
     std::thread::scope(|scope| {
@@ -102,10 +104,8 @@ pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
         let (publisher, published, control) = (engine.publisher(), &published, &control);
         scope.spawn(move || run_market(market, &publisher, published, control));
         tell(&engine, published, control);
-        gateways.end(control);
-        engine.shutdown_blocking(args.serving.drain)
-    })?;
-    Ok(())
+        leave::leave(&engine, Some(gateways), control, &config.shutdown)
+    })
 }
 
 /// What is asked for, and where nothing is, what makes a slow reader worth watching.

@@ -14,10 +14,11 @@ use super::refusal::Refusal;
 use super::settings::FeedSettings;
 use super::subscribe::Subscribing;
 use crate::config::feed::SendRight;
-use corecast::{CloseCode, Context, Encoding, Member, Message, Policy, SendStatus};
-use corecast_feed::event::{Event, Pong, Welcome};
+use corecast::{CloseCode, Context, Encoding, Leaving, Member, Message, Policy, SendStatus};
+use corecast_feed::event::{Event, GoingAway, Pong, Welcome};
 use corecast_feed::value::Nanos;
 use corecast_feed::{Command, ErrorCode, Id, Subprotocol, parse_command};
+use std::time::Duration;
 
 /// A connection of the feed.
 #[derive(Debug)]
@@ -139,6 +140,14 @@ impl Session {
         if let State::Open(open) = &mut self.state {
             open.event(event, settings, context);
         }
+    }
+
+    /// The server ends: the client is told when, and when to come back.
+    pub(crate) fn leaving(&mut self, leaving: &Leaving, context: &mut Context<'_>) {
+        let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        let deadline_ms = millis(leaving.deadline);
+        let reconnect_ms = [0, millis(leaving.reconnect)];
+        reply(context, &Event::GoingAway(GoingAway { deadline_ms, reconnect_ms }));
     }
 
     /// The connection is over.

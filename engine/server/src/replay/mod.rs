@@ -18,9 +18,11 @@ use crate::cli::exit::{Exit, Failure};
 use crate::clock;
 use crate::config::feed::Identity;
 use crate::config::reload::{BuiltIn, Settings};
+use crate::config::shutdown::ShutdownConfig;
 use crate::control::Control;
 use crate::door::Door;
 use crate::feed::Bodies;
+use crate::leave;
 use crate::namespaces;
 use crate::raw::{Audience, Inbound};
 use crate::report;
@@ -111,8 +113,10 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
     };
     let engine = door.open(&settings, Ok::<_, Failure>)?;
     let engine = Arc::new(engine);
+    let shutdown = settings.running().shutdown.clone();
     let control = Control::start(Arc::clone(&engine), settings)?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
+    crate::service::start(&control, &engine);
     wait_for_clients(args.wait_clients, &audience, &control);
 
     let started = clock::now();
@@ -125,8 +129,8 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
         publisher: engine.publisher(),
         control: &control,
     };
-    let (fed, stats, wall) = feed_and_drain(&feed, merge, &engine, args, started);
-    let ended = engine.shutdown_blocking(args.serving.drain);
+    let (fed, stats, wall) = feed_and_drain(&feed, merge, &engine, args, (started, &shutdown));
+    let ended = engine.shutdown_blocking(shutdown.drain());
     report::say(Summary { fed: &fed, stats, wall });
     ended?;
     if let Some((topic, error)) = fed.refused {
@@ -145,7 +149,7 @@ fn feed_and_drain(
     merge: Merge,
     engine: &Engine,
     args: &ReplayArgs,
-    started: Instant,
+    (started, shutdown): (Instant, &ShutdownConfig),
 ) -> (Fed, Stats, Duration) {
     let progress = Progress::default();
     // Said before this thread is woken: the other's own end comes a little later.
@@ -164,9 +168,10 @@ fn feed_and_drain(
         }
         if feed.control.is_stopping() {
             // A feeder that waits for room is let go by the engine's end.
-            let _ = engine.shutdown_blocking(args.serving.drain);
+            // How it ended is asked below.
+            let _ = leave::leave(engine, None, feed.control, shutdown);
         } else {
-            drain(engine, feed.control, args.serving.drain);
+            drain(engine, feed.control, shutdown.drain());
         }
         bar.show(&progress, engine);
         bar.finish();

@@ -8,9 +8,11 @@ use crate::control::Control;
 use crate::door::Door;
 use crate::feed::Bodies;
 use crate::gateways::Gateways;
+use crate::leave;
 use crate::namespaces;
 use crate::raw::{Audience, Inbound};
 use crate::report;
+use crate::service;
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +67,7 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
     let gateways = Gateways::start(&control, &config, engine.publisher())?;
     report::say(format_args!("listening on http://{}/", engine.local_addr()));
     gateways.tell();
+    service::start(&control, &engine);
     if namespaces::are_built_in(&config.engine.namespaces) {
         tracing::info!(
             "no [[namespaces]] are configured: clients of the feed subscribe to any topic, with \
@@ -74,6 +77,5 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
     while !control.is_stopping() {
         control.wait(Duration::from_secs(60));
     }
-    gateways.end(&control);
-    Ok(engine.shutdown_blocking(args.serving.drain)?)
+    leave::leave(&engine, Some(gateways), &control, &config.shutdown)
 }

@@ -28,7 +28,7 @@ impl Count {
         self.0.store(n, Ordering::Relaxed);
     }
 
-    fn read(&self) -> u64 {
+    pub(crate) fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -55,6 +55,8 @@ pub(crate) struct ShardStats {
     pub(crate) violations: Count,
     pub(crate) handler_panics: Count,
     pub(crate) accept_errors: Count,
+    /// Rounds of its loop: at least one a second while it lives.
+    pub(crate) rounds: Count,
     pub(crate) feed: FeedCounts,
     pub(crate) latency: Histogram,
 }

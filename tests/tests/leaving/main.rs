@@ -1,0 +1,7 @@
+//! The program leaves: who is told, who is closed when, and who takes its place.
+
+#![forbid(unsafe_code)]
+
+mod clients_come_back_all_at_once;
+mod health_checks_do_not_notice;
+mod the_service_manager_is_not_told;
