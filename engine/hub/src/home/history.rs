@@ -150,6 +150,11 @@ impl Ring {
         messages
     }
 
+    /// All messages, and when they came.
+    pub(super) fn messages(&self) -> Vec<(Message, Timestamp)> {
+        self.entries.iter().map(|entry| (entry.message.clone(), entry.at)).collect()
+    }
+
     /// How many messages there are.
     pub(super) fn len(&self) -> usize {
         self.entries.len()

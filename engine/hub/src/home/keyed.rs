@@ -46,6 +46,10 @@ impl Keyed {
         self.payloads.values().collect()
     }
 
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.payloads.iter()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.payloads.len()
     }

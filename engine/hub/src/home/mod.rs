@@ -11,6 +11,7 @@ mod emission;
 mod error;
 mod forget;
 mod held;
+mod heritage;
 mod history;
 mod keyed;
 mod presence;
@@ -27,7 +28,9 @@ pub use attach::{AttachRequest, Attachment, Page, PatternRequest};
 pub use early::check_update;
 pub use emission::{Emission, EmissionKind, HomeTotals};
 pub use error::{AttachError, HistoryError, TopicsFull, UpdateError, check_interval};
+pub use heritage::{HeritageError, Tap, TopicImage};
 pub use history::History;
+pub use stream::{SnapshotImage, StreamImage};
 pub use suffix::{VariantError, split_variant, variant_name};
 pub use variant::variant_policy;
 
@@ -92,6 +95,8 @@ pub struct Home {
     ticks: Ticks,
     chores: Chores,
     encoder: Encoder,
+    /// Told of each update that is taken.
+    tap: Option<Arc<dyn Tap>>,
 }
 
 /// A namespace that has topics here.
@@ -131,6 +136,7 @@ impl Home {
             ticks: Ticks::default(),
             chores: Chores::default(),
             encoder: Encoder { codec, totals: HomeTotals::default(), missed_max },
+            tap: None,
         }
     }
 
@@ -180,6 +186,11 @@ impl Home {
     ) -> Result<u64, UpdateError> {
         let published = self.published(update, wanted, now, out);
         self.encoder.totals.refused += u64::from(published.is_err());
+        if let Some(tap) = &self.tap
+            && published.is_ok()
+        {
+            tap.taken(update, now);
+        }
         published
     }
 

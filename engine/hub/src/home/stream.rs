@@ -1,5 +1,7 @@
 //! One numbered stream of messages: a topic, or a conflated variant of one.
 
+mod image;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,6 +15,8 @@ use crate::encoding::{Encoding, Frames};
 use crate::message::Message;
 use crate::namespace::{Namespace, SnapshotKind};
 use crate::policy::Policy;
+
+pub use image::{SnapshotImage, StreamImage};
 
 /// The numbers, the snapshot and the history.
 #[derive(Debug)]

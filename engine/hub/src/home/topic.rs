@@ -206,6 +206,17 @@ impl Topic {
         }
     }
 
+    /// The greatest number that any of its variants has given; none: it had none.
+    pub(super) fn variants_seq(&self) -> Option<u64> {
+        let live = self.variants.iter().map(|variant| variant.stream.seq);
+        live.chain(self.retired.iter().map(|old| old.seq)).chain(self.floor).max()
+    }
+
+    /// Lets variants go on behind this number.
+    pub(super) fn set_floor(&mut self, floor: Option<u64>) {
+        self.floor = floor;
+    }
+
     /// When the publisher counts as silent, if it says nothing until then.
     pub(super) fn stale_at(&self) -> Option<Timestamp> {
         let stale_after_ms = self.namespace.stale_after_ms;

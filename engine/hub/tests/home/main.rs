@@ -6,6 +6,7 @@ mod bounds;
 mod desk;
 mod forgetting;
 mod histories;
+mod inheriting;
 mod model;
 mod notices;
 mod patterns;
