@@ -10,6 +10,7 @@
 //! - [`Denied`]: why not, in words fit for a client.
 //! - [`budget`]: connections of an address and of a user, messages and bytes of a connection.
 //! - [`network`]: networks as settings name them.
+//! - [`proxy`]: what proxies say of a client's address.
 //! - [`limits`]: every bound; those of budgets stand in `budget::limits`.
 
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod network;
 pub mod origin;
 pub mod permission;
+pub mod proxy;
 #[cfg(feature = "tokens")]
 pub mod token;
 

@@ -59,6 +59,7 @@ pub(crate) fn admit<H: Handler>(shard: &Shard<H>, fd: OwnedFd, peer: SocketAddr,
         Ok(entrance) => shard.admit(fd, peer, entrance),
         Err(denied) => {
             let answer = refusal::note(shard, peer, denied);
+            shard.stats.refused.add(1);
             refusal::refuse(shard, fd, (!is_secure).then_some(answer));
         }
     }

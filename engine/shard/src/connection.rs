@@ -18,18 +18,24 @@ use crate::shard::{Shard, Slot, Unhandled, slot_mut};
 use crate::socket::Written;
 use crate::stream::Watched;
 use crate::upgrade::{self, Shaken};
-use crate::{flush, limits, pace};
+use crate::{flush, limits, pace, proxy};
 
 /// Does what there is to do for a connection. With its end its slot is free and its socket closed.
 pub(crate) fn turn<H: Handler>(shard: &Shard<H>, conn: ConnId) {
-    let shaking = {
+    let (announced, shaking) = {
         let mut slots = shard.slots.borrow_mut();
         let Some(slot) = slot_mut(&mut slots, conn) else { return };
         slot.begin_turn();
         shard.look_again(conn);
-        slot.session.phase() == Phase::Upgrading
+        let announced = proxy::go_on(shard, slot);
+        (announced, slot.session.phase() == Phase::Upgrading)
     };
-    let outcome = if shaking { shake(shard, conn) } else { go_on(shard, conn) };
+    let outcome = match announced {
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(false) => Poll::Ready(()),
+        Poll::Ready(true) if shaking => shake(shard, conn),
+        Poll::Ready(true) => go_on(shard, conn),
+    };
     let over = match outcome {
         Poll::Ready(()) => true,
         Poll::Pending => !watch(shard, conn, Watched::Reads),

@@ -1,15 +1,18 @@
 //! What a shard knows of its edge: the bounds of now, the counters it shares with the others, and
 //! how each connection came in.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use corecast_gate::budget::{Denied, Level, MeterRates};
+use corecast_gate::proxy::ProxyHeader;
+use corecast_hub::Timestamp;
 
 use crate::budget::{Budgets, Charge};
 use crate::config::{AddressConfig, Config, Over, ProxyConfig, UserConfig};
 use crate::handler::Handler;
+use crate::proxy;
 use crate::refusal::{LINES, Lingering};
 use crate::shard::Shard;
 use crate::stats::ShardStats;
@@ -33,12 +36,18 @@ pub(crate) struct Edge {
     stats: Arc<ShardStats>,
 }
 
-/// How a connection came in, for as long as it lasts. Who has no bounds has none of it.
+/// How a connection came in, for as long as it lasts. Who has no bounds, and no proxy, has none of
+/// it.
 #[derive(Debug)]
 pub(crate) struct Entrance {
     /// What its address is charged with, until this is dropped.
-    #[allow(dead_code, reason = "dropping it is what it is for")]
     pub(crate) charge: Option<Charge>,
+    /// The proxy that spoke for the client.
+    pub(crate) proxy: Option<SocketAddr>,
+    /// The PROXY header that is still to come.
+    pub(crate) header: Option<Box<ProxyHeader>>,
+    /// A field of the request is to say who the client is.
+    pub(crate) by_field: bool,
 }
 
 /// One connection of a user, counted until this is dropped: keep it in the connection's data.
@@ -92,16 +101,34 @@ impl Edge {
         *self.limits.borrow_mut() = limits;
     }
 
+    /// The bounds of now.
+    pub(crate) fn limits(&self) -> Ref<'_, Limits> {
+        Ref::map(self.limits.borrow(), |limits| &**limits)
+    }
+
+    /// Counts one more connection of an address. `None`: it has no bounds.
+    ///
+    /// # Errors
+    /// Where it has, or had of late, as many as it may have.
+    pub(crate) fn charge(
+        &self,
+        client: SocketAddr,
+        now: Timestamp,
+    ) -> Result<Option<Charge>, Denied> {
+        self.budgets.charge_address(client.ip(), &self.limits().address, now.0)
+    }
+
     /// Whether one more line may go to the log.
-    pub(crate) fn may_tell(&self, now_ns: u64) -> bool {
+    pub(crate) fn may_tell(&self, now: Timestamp) -> bool {
         let mut level = self.lines.get();
-        let may = LINES.take(&mut level, 1, now_ns).is_ok();
+        let may = LINES.take(&mut level, 1, now.0).is_ok();
         self.lines.set(level);
         may
     }
 }
 
-/// Lets a peer in, or not: before anything is read of it.
+/// Lets a peer in, or not: before anything is read of it. Who is trusted to speak for others is not
+/// charged for them.
 ///
 /// # Errors
 /// Where its address has or had as many connections as it may.
@@ -109,8 +136,12 @@ pub(crate) fn enter<H: Handler>(
     shard: &Shard<H>,
     peer: SocketAddr,
 ) -> Result<Option<Box<Entrance>>, Denied> {
-    let limits = shard.edge.limits.borrow();
-    let now_ns = shard.clock.now().0;
-    let charge = shard.edge.budgets.charge_address(peer.ip(), &limits.address, now_ns)?;
-    Ok(charge.map(|charge| Box::new(Entrance { charge: Some(charge) })))
+    if let Some(entrance) = proxy::entrance(&shard.edge.limits().proxy, peer) {
+        return Ok(Some(entrance));
+    }
+    let charge = shard.edge.charge(peer, shard.clock.now())?;
+    Ok(charge.map(|charge| {
+        let (proxy, header) = (None, None);
+        Box::new(Entrance { charge: Some(charge), proxy, header, by_field: false })
+    }))
 }

@@ -35,6 +35,7 @@ mod lock;
 mod mesh;
 mod pace;
 mod pages;
+mod proxy;
 mod publish;
 mod publisher;
 mod refusal;

@@ -65,8 +65,7 @@ pub(crate) fn note<H: Handler>(
         Refusal::Rate(_) => (&stats.refused_by_rate, "connects too often", TOO_OFTEN),
     };
     count.add(1);
-    shard.stats.refused.add(1);
-    if denied.is_news && shard.edge.may_tell(shard.clock.now().0) {
+    if denied.is_news && shard.edge.may_tell(shard.clock.now()) {
         let address = address.ip();
         tracing::warn!(
             shard = shard.id.0, %address,

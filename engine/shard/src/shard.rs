@@ -113,7 +113,6 @@ pub(crate) struct Slot<D> {
     pub(crate) stream: Stream,
     pub(crate) peer: SocketAddr,
     /// How it came in, where that is to be remembered.
-    #[allow(dead_code, reason = "its charge ends with the slot")]
     pub(crate) entrance: Option<Box<Entrance>>,
     pub(crate) session: Session,
     pub(crate) data: Option<D>,

@@ -18,7 +18,7 @@ use crate::handler::{Accept, Handler, Refusal};
 use crate::shard::{Panicked, Shard, slot_mut};
 use crate::socket::Written;
 use crate::stream::Watched;
-use crate::{connection, departure, wake};
+use crate::{connection, departure, proxy, wake};
 
 /// What a request came to.
 enum Answer<D> {
@@ -180,7 +180,7 @@ impl<D: 'static> Handshake<D> {
                     &self.head
                 };
                 let kept = Kept::default();
-                self.answer = answer(shard, conn, peer, head, &kept);
+                self.answer = answer(shard, conn, head, &kept);
                 if self.answer.is_some() {
                     discard(shard, peer, kept);
                     self.head = rest.to_vec();
@@ -206,7 +206,7 @@ impl<D: 'static> Handshake<D> {
         let has_gone = slot_mut(&mut shard.slots.borrow_mut(), conn)
             .is_none_or(|slot| slot.stream.has_hung_up());
         if !has_gone && std::mem::take(&mut self.woken) {
-            self.answer = answer(shard, conn, peer, &self.head[..later.head_bytes], &later.kept);
+            self.answer = answer(shard, conn, &self.head[..later.head_bytes], &later.kept);
         }
         if self.answer.is_some() {
             self.head.drain(..later.head_bytes);
@@ -267,11 +267,10 @@ impl<D: 'static> Handshake<D> {
 fn answer<H: Handler>(
     shard: &Shard<H>,
     conn: ConnId,
-    peer: SocketAddr,
     head: &[u8],
     kept: &Kept,
 ) -> Option<Answer<H::Data>> {
-    match try_answer(shard, conn, peer, head, kept) {
+    match try_answer(shard, conn, head, kept) {
         Ok(answer) => answer,
         Err(error) => Some(Answer::Refuse(error.to_response().into())),
     }
@@ -280,11 +279,14 @@ fn answer<H: Handler>(
 fn try_answer<H: Handler>(
     shard: &Shard<H>,
     conn: ConnId,
-    peer: SocketAddr,
     head: &[u8],
     kept: &Kept,
 ) -> Result<Option<Answer<H::Data>>, HandshakeError> {
     let request = Request::parse(head)?;
+    let (peer, proxy) = match proxy::client_of(shard, conn, &request) {
+        Ok(found) => found,
+        Err(answer) => return Ok(Some(Answer::Refuse(answer))),
+    };
     if !request.is_upgrade() {
         // Which paths are WebSocket paths is said by a closure of the embedder's.
         if request.path() == "/healthz" && shard.mesh.draining.load(Ordering::Relaxed) {
@@ -300,7 +302,7 @@ fn try_answer<H: Handler>(
     let upgrade = Upgrade::parse(request)?;
     let arrival = Arrival {
         peer,
-        proxy: None,
+        proxy,
         is_secure: false,
         client_certificate: None,
         shard: shard.id,
@@ -347,7 +349,8 @@ fn switch<H: Handler>(
 fn open<H: Handler>(shard: &Shard<H>, conn: ConnId, peer: SocketAddr, data: H::Data) {
     let mut slots = shard.slots.borrow_mut();
     let Some(slot) = slot_mut(&mut slots, conn) else { return discard(shard, peer, data) };
-    let now = shard.clock.now();
+    // The request may have named another than the one that has connected.
+    let (now, peer) = (shard.clock.now(), slot.peer);
     slot.session.open(now);
     shard.stats.connections.add(1);
     shard.opened(conn);

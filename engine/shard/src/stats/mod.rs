@@ -42,6 +42,7 @@ pub(crate) struct ShardStats {
     pub(crate) refused_by_address: Count,
     pub(crate) refused_by_rate: Count,
     pub(crate) refused_by_user: Count,
+    pub(crate) proxy_errors: Count,
     pub(crate) messages_in: Count,
     pub(crate) bytes_in: Count,
     pub(crate) publishes: Count,
@@ -78,6 +79,8 @@ pub struct Stats {
     pub refused_by_rate: u64,
     /// Connections refused, or closed, because their user had as many as he may have.
     pub refused_by_user: u64,
+    /// Connections of trusted proxies that ended because what these said was not understood.
+    pub proxy_errors: u64,
     /// Messages that came in.
     pub messages_in: u64,
     /// Bytes that came in, all of them.
@@ -187,6 +190,7 @@ impl Reader {
             stats.refused_by_address += shard.refused_by_address.read();
             stats.refused_by_rate += shard.refused_by_rate.read();
             stats.refused_by_user += shard.refused_by_user.read();
+            stats.proxy_errors += shard.proxy_errors.read();
             stats.messages_in += shard.messages_in.read();
             stats.bytes_in += shard.bytes_in.read();
             stats.publishes += shard.publishes.read();
