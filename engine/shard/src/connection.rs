@@ -14,6 +14,7 @@ use corecast_wire::{Frame, Input};
 
 use crate::closing::{fail, own_close, panicked, shut_if_flushed};
 use crate::handler::{Handler, Message};
+use crate::meter::{self, Metered};
 use crate::shard::{Shard, Slot, Unhandled, slot_mut};
 use crate::socket::Written;
 use crate::stream::Watched;
@@ -85,7 +86,7 @@ fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
             return lost(shard, conn, &error.to_string());
         }
         // Only messages can be published; who is closing may always say so.
-        if phase == Phase::Open && !pace::may_read(shard, conn) {
+        if phase == Phase::Open && !(pace::may_read(shard, conn) && meter::may_read(shard, conn)) {
             return Poll::Pending;
         }
         if unhandled {
@@ -215,6 +216,7 @@ fn read_once<'b, H: Handler>(
     if let Poll::Ready(Ok(read)) = outcome {
         slot.ended |= read == 0;
         shard.stats.bytes_in.add(read as u64);
+        meter::bytes(shard, conn, read);
     }
     outcome
 }
@@ -264,6 +266,7 @@ fn handle<H: Handler>(
     let Some(slot) = slot_mut(&mut slots, conn) else { return Handled::Ended };
     let Slot { session, data, peer, stream, .. } = slot;
     session.heard(now);
+    meter::check_bytes(shard, conn, session, now);
     let mut handled = Handled::Ended;
     loop {
         let message = match session.receive(input, &shard.sessions, now) {
@@ -294,6 +297,11 @@ fn handle<H: Handler>(
         };
         shard.stats.messages_in.add(1);
         let Some(data) = data.as_mut() else { break };
+        let metered = meter::message(shard, conn, now);
+        if let Metered::Over(reason) = metered {
+            meter::over(shard, conn, session, &reason);
+            break;
+        }
         let called = shard.call(conn, *peer, |handler, context| {
             handler.on_message(data, message, context);
         });
@@ -307,7 +315,7 @@ fn handle<H: Handler>(
             shard.hub.borrow_mut().close(conn, close, Flush::Queued);
         }
         *messages_left -= 1;
-        if *messages_left == 0 {
+        if *messages_left == 0 || metered == Metered::Last {
             handled = if input.is_empty() { Handled::All } else { Handled::Some };
             break;
         }

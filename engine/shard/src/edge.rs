@@ -12,6 +12,7 @@ use corecast_hub::Timestamp;
 use crate::budget::{Budgets, Charge};
 use crate::config::{AddressConfig, Config, Over, ProxyConfig, UserConfig};
 use crate::handler::Handler;
+use crate::meter::Meters;
 use crate::proxy;
 use crate::refusal::{LINES, Lingering};
 use crate::shard::Shard;
@@ -32,6 +33,7 @@ pub(crate) struct Edge {
     limits: RefCell<Arc<Limits>>,
     pub(crate) budgets: Arc<Budgets>,
     pub(crate) lingering: Lingering,
+    pub(crate) meters: Meters,
     lines: Cell<Level>,
     stats: Arc<ShardStats>,
 }
@@ -80,8 +82,10 @@ impl Limits {
 impl Edge {
     pub(crate) fn new(config: &Config, budgets: Arc<Budgets>, stats: Arc<ShardStats>) -> Self {
         let limits = RefCell::new(Arc::new(Limits::of(config)));
+        let meters = Meters::default();
+        meters.set(&limits.borrow().rates);
         let (lingering, lines) = (Lingering::default(), Cell::default());
-        Self { limits, budgets, lingering, lines, stats }
+        Self { limits, budgets, lingering, meters, lines, stats }
     }
 
     /// Counts one more connection of a user.
@@ -98,6 +102,7 @@ impl Edge {
 
     /// Other bounds hold from now on. Who is in stays in.
     pub(crate) fn set_limits(&self, limits: Arc<Limits>) {
+        self.meters.set(&limits.rates);
         *self.limits.borrow_mut() = limits;
     }
 

@@ -33,6 +33,7 @@ mod life;
 pub mod limits;
 mod lock;
 mod mesh;
+mod meter;
 mod pace;
 mod pages;
 mod proxy;

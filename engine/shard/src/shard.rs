@@ -340,6 +340,7 @@ impl<H: Handler> Shard<H> {
 
     /// The connection is open: it counts among those that speak raw.
     pub(crate) fn opened(&self, conn: ConnId) {
+        self.edge.meters.opened(conn);
         let mut spoken = self.spoken.borrow_mut();
         let index = conn.index as usize;
         if spoken.len() <= index {

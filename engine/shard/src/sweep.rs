@@ -9,6 +9,7 @@ use corecast_hub::{Flush, Hub, Timestamp};
 use corecast_wire::Frame;
 
 use crate::handler::Handler;
+use crate::meter;
 use crate::shard::{Shard, Slot};
 
 /// The time between two looks.
@@ -30,6 +31,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
         shard.sleep(TICK).await;
         shard.wakes.look_at_wall(shard.clock);
         shard.edge.lingering.expire(shard.clock.now());
+        meter::release(&shard, shard.clock.now());
         let slots = shard.slots.borrow().capacity();
         if next >= slots {
             next = 0;

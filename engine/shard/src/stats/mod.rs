@@ -43,6 +43,7 @@ pub(crate) struct ShardStats {
     pub(crate) refused_by_rate: Count,
     pub(crate) refused_by_user: Count,
     pub(crate) proxy_errors: Count,
+    pub(crate) over_budget: Count,
     pub(crate) messages_in: Count,
     pub(crate) bytes_in: Count,
     pub(crate) publishes: Count,
@@ -81,6 +82,9 @@ pub struct Stats {
     pub refused_by_user: u64,
     /// Connections of trusted proxies that ended because what these said was not understood.
     pub proxy_errors: u64,
+    /// Times that a connection had sent more messages or bytes than it may, and was closed or not
+    /// read for a while.
+    pub over_budget: u64,
     /// Messages that came in.
     pub messages_in: u64,
     /// Bytes that came in, all of them.
@@ -191,6 +195,7 @@ impl Reader {
             stats.refused_by_rate += shard.refused_by_rate.read();
             stats.refused_by_user += shard.refused_by_user.read();
             stats.proxy_errors += shard.proxy_errors.read();
+            stats.over_budget += shard.over_budget.read();
             stats.messages_in += shard.messages_in.read();
             stats.bytes_in += shard.bytes_in.read();
             stats.publishes += shard.publishes.read();
