@@ -10,6 +10,7 @@ mod bounds;
 mod check;
 pub(crate) mod diff;
 pub(crate) mod docs;
+mod edge;
 pub(crate) mod env;
 pub(crate) mod feed;
 pub(crate) mod ingest;

@@ -3,7 +3,7 @@
 use super::limits::PATH_BYTES_MAX;
 use super::problem::Problem;
 use super::tree::Node;
-use super::{FeedConfig, ServerConfig};
+use super::{FeedConfig, ServerConfig, edge};
 use corecast::{Namespaces, Pattern};
 use std::collections::HashMap;
 use tracing_subscriber::EnvFilter;
@@ -29,6 +29,9 @@ pub(super) fn check(config: &ServerConfig, root: &Node) -> Vec<Problem> {
         if let Err(error) = Namespaces::new(vec![namespace.clone()]) {
             say(&key, error.to_string());
         }
+    }
+    for (key, message) in edge::problems(&config.engine) {
+        say(key, message);
     }
     if let Some(message) = path_problem(&config.feed) {
         say("feed.path", message);

@@ -1,6 +1,6 @@
 //! What is no mistake, and most likely not what was meant.
 
-use super::ServerConfig;
+use super::{ServerConfig, edge};
 use corecast::{Namespace, Overflow, Policy, SnapshotKind};
 use std::net::SocketAddr;
 
@@ -13,6 +13,7 @@ pub(super) fn of(config: &ServerConfig) -> Vec<String> {
         warnings.extend(no_snapshot(namespace).map(|what| format!("{place}: {what}")));
     }
     warnings.extend(shared_addresses(config));
+    warnings.extend(edge::warnings(&config.engine));
     warnings.extend(super::auth::rules::warnings(config));
     warnings.extend(short_drain(config));
     warnings
