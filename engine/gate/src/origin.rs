@@ -232,3 +232,6 @@ pub enum OriginRuleError {
         why: &'static str,
     },
 }
+
+#[cfg(test)]
+mod tests;
