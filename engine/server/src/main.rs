@@ -27,6 +27,7 @@ mod route;
 mod serve;
 mod service;
 mod subscribe;
+mod token;
 
 use std::process::ExitCode;
 

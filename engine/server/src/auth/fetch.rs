@@ -1,6 +1,6 @@
 //! A key set by its address. The address is the configuration's and nobody else's.
 
-use super::limits::{CONNECT_WITHIN, FETCH_WITHIN, REDIRECTS_MAX};
+use super::limits::{CONNECT_WITHIN, REDIRECTS_MAX};
 use super::load::tell_ignored;
 use crate::config::auth::SourceConfig;
 use corecast_gate::KeySet;
@@ -9,6 +9,7 @@ use corecast_gate::limits::JWKS_BYTES_MAX;
 use reqwest::{Client, StatusCode, Url, redirect};
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Fetches key sets: within a time, of a size, from one host each.
 #[derive(Clone, Debug)]
@@ -17,12 +18,12 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    /// One for all sources.
+    /// One for all sources; a key set must be there within this time.
     ///
     /// # Errors
     ///
     /// When TLS cannot be set up.
-    pub(crate) fn new() -> Result<Self, String> {
+    pub(crate) fn new(within: Duration) -> Result<Self, String> {
         let same_host = redirect::Policy::custom(|attempt| {
             let previous = attempt.previous();
             let is_same = previous.first().is_some_and(|first| is_same_host(first, attempt.url()));
@@ -37,7 +38,7 @@ impl Fetcher {
         let client = Client::builder()
             .redirect(same_host)
             .connect_timeout(CONNECT_WITHIN)
-            .timeout(FETCH_WITHIN)
+            .timeout(within)
             .referer(false)
             .user_agent(concat!("corecast/", env!("CARGO_PKG_VERSION")))
             .build()

@@ -2,7 +2,7 @@
 
 use super::Auth;
 use super::fetch::Fetcher;
-use super::limits::{ASK_AGAIN_AFTER, JITTER};
+use super::limits::JITTER;
 use super::refresh::Refresh;
 use crate::config::auth::SourceConfig;
 use crate::control::stopped;
@@ -20,7 +20,7 @@ pub(super) async fn run(auth: Auth, mut stopping: watch::Receiver<bool>) {
         let now = Arc::clone(&sources.borrow_and_update());
         // Tasks end where their set is dropped.
         let mut tasks = JoinSet::new();
-        let fetcher = match Fetcher::new() {
+        let fetcher = match Fetcher::new(auth.pace.fetch_within) {
             Ok(fetcher) => fetcher,
             Err(error) => {
                 tracing::error!(%error, "key sets cannot be fetched");
@@ -97,7 +97,7 @@ impl Keeper {
     /// Waits for the next look: at the time for it, or when somebody has asked.
     async fn rest(&self, until: Instant) {
         self.refresh.rest();
-        let ask_from = Instant::now() + ASK_AGAIN_AFTER;
+        let ask_from = Instant::now() + self.auth.pace.ask_again_after;
         sleep_until(until.min(ask_from)).await;
         if until > ask_from {
             self.refresh.wake();

@@ -7,6 +7,7 @@ use corecast_gate::limits::JWKS_BYTES_MAX;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The keys of a source that are on this machine; none where they are fetched.
@@ -59,8 +60,18 @@ enum IsSecret {
     No,
 }
 
-/// Reads a file that is not too long.
-fn read(path: &str, is_secret: IsSecret) -> Result<Vec<u8>, String> {
+/// Reads the file of a key that signs.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub(crate) fn read_key(path: &Path) -> Result<Vec<u8>, String> {
+    read(path, IsSecret::Yes)
+}
+
+/// Reads a file, or so much of it that it is seen to be too long.
+fn read(path: impl AsRef<Path>, is_secret: IsSecret) -> Result<Vec<u8>, String> {
+    let path = path.as_ref();
     let unreadable = |error: std::io::Error| format!("cannot read it: {error}");
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
@@ -70,10 +81,10 @@ fn read(path: &str, is_secret: IsSecret) -> Result<Vec<u8>, String> {
     // Who can read a shared secret can sign; who can write a key can put his own in its place.
     let mode = metadata.mode();
     if is_secret == IsSecret::Yes && mode & 0o004 != 0 {
-        tracing::warn!(path, mode = format!("{:o}", mode & 0o777), "anybody can read this secret");
+        tracing::warn!(?path, mode = format!("{:o}", mode & 0o777), "anybody can read this secret");
     }
     if mode & 0o002 != 0 {
-        tracing::warn!(path, mode = format!("{:o}", mode & 0o777), "anybody can change this key");
+        tracing::warn!(?path, mode = format!("{:o}", mode & 0o777), "anybody can change this key");
     }
     let mut content = Vec::new();
     file.take(JWKS_BYTES_MAX as u64 + 1).read_to_end(&mut content).map_err(unreadable)?;

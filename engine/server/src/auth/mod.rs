@@ -22,7 +22,8 @@ use corecast_gate::{
     Credential, CredentialConfig, Denied, Identity, KeySet, OriginDenied, Origins, Permissions,
     Verifier,
 };
-pub(crate) use load::load;
+pub(crate) use fetch::Fetcher;
+pub(crate) use load::{load, read_key};
 use refresh::Refresh;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -83,6 +84,20 @@ pub(crate) struct Auth {
     shared: Shared<Access>,
     /// The sources whose keys are fetched.
     fetched: watch::Sender<Arc<[SourceConfig]>>,
+    pace: Pace,
+}
+
+/// How patiently, and how often, keys are fetched.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    fetch_within: Duration,
+    ask_again_after: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { fetch_within: limits::FETCH_WITHIN, ask_again_after: limits::ASK_AGAIN_AFTER }
+    }
 }
 
 impl Auth {
@@ -94,7 +109,7 @@ impl Auth {
     pub(crate) fn new(auth: &AuthConfig, origin: &OriginConfig) -> Result<Self, Failure> {
         let access = Access::new(auth, origin).map_err(wrong)?;
         let fetched = watch::Sender::new(fetched(auth));
-        Ok(Self { shared: Shared::new(access), fetched })
+        Ok(Self { shared: Shared::new(access), fetched, pace: Pace::default() })
     }
 
     /// Reads files and variables, takes what they hold, and lets key sets be fetched anew. Done

@@ -8,7 +8,7 @@ pub(crate) const EXIT_CODES_HELP: &str = "\
 Exit codes:
     0  all went well, or a signal asked for the end and it came in order
     2  the command line is wrong
-   65  an input file has bad content
+   65  an input file has bad content, or a token is refused
    66  an input file cannot be opened
    69  an address cannot be listened on, or the server cannot be reached
    70  a shard panicked, or another error of the program itself

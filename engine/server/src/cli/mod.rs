@@ -6,7 +6,7 @@ pub(crate) mod exit;
 pub(crate) mod logs;
 pub(crate) mod values;
 
-use crate::{demo, doctor, publish, replay, serve, subscribe};
+use crate::{demo, doctor, publish, replay, serve, subscribe, token};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use common::CommonArgs;
@@ -25,6 +25,7 @@ Examples:
   corecast subscribe 'trade.*' --stats              what a running server sends
   corecast doctor                                   is this machine set up well?
   corecast config --docs                            every key of the configuration file
+  corecast token check --config FILE < token        who a token is, and what it may
   corecast completions bash > /etc/bash_completion.d/corecast")]
 #[command(after_long_help = long_help())]
 struct Cli {
@@ -44,6 +45,7 @@ enum Command {
     Subscribe(subscribe::SubscribeArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
+    Token(token::TokenArgs),
     /// Print a completion script for a shell
     Completions {
         /// Which shell
@@ -77,6 +79,7 @@ fn dispatch(common: &CommonArgs, command: &Command) -> Result<(), Failure> {
         Command::Subscribe(args) => subscribe::run(args),
         Command::Doctor(args) => doctor::run(common, args),
         Command::Config(args) => config::run(common, args),
+        Command::Token(args) => token::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "corecast", &mut script);
@@ -109,6 +112,7 @@ Examples:
   corecast subscribe 'trade.*' --stats              what a running server sends
   corecast doctor                                   is this machine set up well?
   corecast config --docs                            every key of the configuration file
+  corecast token check --config FILE < token        who a token is, and what it may
   corecast completions bash > /etc/bash_completion.d/corecast
 
 {EXIT_CODES_HELP}
