@@ -94,7 +94,8 @@ pub enum SignError {
     /// It is no private key that is known.
     #[error(
         "no private key in PEM: it begins with `-----BEGIN PRIVATE KEY-----` (PKCS #8), and is \
-         RSA, P-256 or Ed25519"
+         RSA of 2048 bits at least, P-256 or Ed25519; `openssl pkcs8 -topk8 -nocrypt -in FILE` \
+         rewrites an older form"
     )]
     NoPrivateKey,
     /// The key does not sign.

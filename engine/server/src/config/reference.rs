@@ -1,11 +1,15 @@
 //! Every key of the configuration: its unit, and a sentence. Default, type and bound come from the
 //! structs themselves ([`keys`](super::keys)).
 
+use super::auth;
 use super::keys::{Key, key};
 use corecast::Policy;
 
 /// In the order in which the reference tells them.
-pub(super) const REFERENCE: &[Key] = &[
+pub(super) const REFERENCE: &[Key] =
+    &joined::<{ OWN.len() + auth::reference::KEYS.len() }>(&[OWN, auth::reference::KEYS]);
+
+const OWN: &[Key] = &[
     key("listen", "", "Address and port to listen on; port 0 lets the kernel choose one.")
         .text("an address and port"),
     key("shards", "", "Shards, each a thread on a core of its own; 0: one for each usable CPU."),
@@ -321,142 +325,6 @@ pub(super) const REFERENCE: &[Key] = &[
     key("feed.send", "", "To whom clients may `send`.").one_of(&["off", "users"]).reloadable(),
     key("feed.history_reply_max", "messages", "Messages of one answer to `history` at most.")
         .reloadable(),
-    key(
-        "auth.mode",
-        "",
-        "Whether a token is asked for: of nobody; of who wants more than the rights of \
-        `[auth.anonymous]`; or of everybody.",
-    )
-    .one_of(&["off", "optional", "required"])
-    .reloadable(),
-    key("auth.bearer", "", "Whether `Authorization: Bearer` is looked at for a token.")
-        .reloadable(),
-    key(
-        "auth.cookie",
-        "",
-        "Cookie that is looked at; browsers send it for any page, so it needs a rule for origins.",
-    )
-    .text("letters, digits, `_`, `-`, `.`; `\"\"`: none")
-    .reloadable(),
-    key(
-        "auth.query",
-        "",
-        "Query parameter that is looked at; URLs stand in the logs of proxies, ours leave it out.",
-    )
-    .text("letters, digits, `_`, `-`, `.`; `\"\"`: none")
-    .reloadable(),
-    key(
-        "auth.first_message",
-        "",
-        "Whether a client of the feed may send its token after the upgrade, in an `auth`.",
-    )
-    .reloadable(),
-    key("auth.deadline_ms", "ms", "Time for that first `auth`; later is closed with 4408.")
-        .reloadable(),
-    key(
-        "auth.leeway_s",
-        "s",
-        "How much clocks of issuers may differ from ours; a session lasts that much longer than \
-        its token's `exp`.",
-    )
-    .reloadable(),
-    key("auth.expiry_required", "", "Whether a token must have an end (`exp`).").reloadable(),
-    key(
-        "auth.audience",
-        "",
-        "Whom tokens are for: each must name one of these in `aud`; none: tokens with an `aud` \
-        are refused.",
-    )
-    .reloadable(),
-    key("auth.sources", "", "Who issues tokens, and where the keys are.").reloadable(),
-    key(
-        "auth.anonymous.subscribe",
-        "",
-        "Patterns of topics that who has no token may subscribe to, with `mode = \"optional\"`.",
-    )
-    .reloadable(),
-    key("auth.anonymous.publish", "", "Patterns of topics that such a one may publish to.")
-        .reloadable(),
-    key(
-        "auth.default.subscribe",
-        "",
-        "Patterns of topics for tokens that have no claim `topics`: to subscribe to.",
-    )
-    .reloadable(),
-    key("auth.default.publish", "", "The same: to publish to.").reloadable(),
-    key("auth.sources[].name", "", "What logs call it.")
-        .text("letters, digits, `_`, `-`, `.`")
-        .required()
-        .reloadable(),
-    key(
-        "auth.sources[].issuer",
-        "",
-        "What its tokens say in `iss`, exactly; needed where there are several sources.",
-    )
-    .text("a text; `\"\"`: anything")
-    .reloadable(),
-    key(
-        "auth.sources[].secret_file",
-        "",
-        "File with a shared secret of 32 bytes at least, for HS256.",
-    )
-    .text("a path; `\"\"`: none")
-    .reloadable(),
-    key("auth.sources[].secret_env", "", "Environment variable with such a secret.")
-        .text("a name; `\"\"`: none")
-        .reloadable(),
-    key(
-        "auth.sources[].secret_encoding",
-        "",
-        "How the secret is written: its bytes themselves, or in base64url.",
-    )
-    .one_of(&["raw", "base64url"])
-    .reloadable(),
-    key(
-        "auth.sources[].public_key_file",
-        "",
-        "File with a public key in PEM: RSA (RS256), P-256 (ES256) or Ed25519 (EdDSA).",
-    )
-    .text("a path; `\"\"`: none")
-    .reloadable(),
-    key("auth.sources[].jwks_file", "", "File with a JWK set (RFC 7517).")
-        .text("a path; `\"\"`: none")
-        .reloadable(),
-    key(
-        "auth.sources[].jwks_url",
-        "",
-        "Address of a JWK set; the server starts without it, and refuses its tokens with 503 \
-        until it has answered.",
-    )
-    .text("an address with https, or http on loopback; `\"\"`: none")
-    .reloadable(),
-    key("auth.sources[].algorithms", "", "Algorithms that are taken; none: those of its keys.")
-        .one_of(&["HS256", "RS256", "ES256", "EdDSA"])
-        .reloadable(),
-    key("auth.sources[].refresh_ms", "ms", "Time between two looks at `jwks_url`.").reloadable(),
-    key(
-        "auth.sources[].age_max_ms",
-        "ms",
-        "How long its keys are trusted while `jwks_url` does not answer.",
-    )
-    .reloadable(),
-    key(
-        "origin.allow",
-        "",
-        "Pages that may connect, each as `https://host` or `https://host:port`, compared as a \
-        whole; `*` alone: any.",
-    )
-    .text("origins; `*`")
-    .reloadable(),
-    key(
-        "origin.same",
-        "",
-        "Whether pages of the server itself may connect: those whose origin is the request's \
-        `Host`.",
-    )
-    .reloadable(),
-    key("origin.absent", "", "Whether who sends no `Origin` may connect: programs, not browsers.")
-        .reloadable(),
     key("ingest.tcp", "", "Address and port for publishers over TCP.")
         .text("an address and port; `\"\"`: none"),
     key("ingest.unix", "", "Path of the Unix socket for publishers.")
@@ -515,6 +383,22 @@ pub(super) const REFERENCE: &[Key] = &[
         .text("error, warn, info, debug, trace, or directives such as `corecast_shard=debug`")
         .reloadable(),
 ];
+
+/// All keys of these parts, whose number is known.
+const fn joined<const COUNT: usize>(parts: &[&[Key]]) -> [Key; COUNT] {
+    let mut keys = [key("", "", ""); COUNT];
+    let (mut part, mut at) = (0, 0);
+    while part < parts.len() {
+        let mut index = 0;
+        while index < parts[part].len() {
+            keys[at] = parts[part][index];
+            (index, at) = (index + 1, at + 1);
+        }
+        part += 1;
+    }
+    assert!(at == COUNT);
+    keys
+}
 
 const POLICIES: &[&str] = &{
     let mut names = [""; Policy::ALL.len()];

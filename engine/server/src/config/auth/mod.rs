@@ -1,5 +1,6 @@
 //! `[auth]`: who may connect, and with which rights.
 
+pub(super) mod reference;
 pub(super) mod rules;
 
 use super::limits;
