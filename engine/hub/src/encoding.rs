@@ -63,14 +63,21 @@ impl Frames {
         self.0[encoding as usize].get_or_insert_with(encode)
     }
 
-    /// Bytes of all frames.
+    /// Changes the frame of an encoding, if there is one.
+    pub(crate) fn change(&mut self, encoding: Encoding, change: impl FnOnce(Frame) -> Frame) {
+        let place = &mut self.0[encoding as usize];
+        *place = place.take().map(change);
+    }
+
+    /// Bytes of all frames, in both forms.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.0.iter().flatten().map(Frame::len).sum()
+        self.0.iter().flatten().map(|frame| frame.len() + frame.twin().map_or(0, Frame::len)).sum()
     }
 }
 
-/// A set of encodings: those that anybody is waiting for.
+/// A set of encodings: those that anybody is waiting for, and those of them that anybody takes
+/// compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Wanted(u8);
 
@@ -84,6 +91,19 @@ impl Wanted {
     #[must_use]
     pub const fn with(self, encoding: Encoding) -> Self {
         Self(self.0 | 1 << encoding as u8)
+    }
+
+    /// This set with somebody who takes an encoding compressed, if there is such a frame.
+    #[must_use]
+    pub const fn with_twin(self, encoding: Encoding) -> Self {
+        Self(self.0 | 0b1001 << encoding as u8)
+    }
+
+    /// Whether anybody takes the encoding compressed.
+    #[inline]
+    #[must_use]
+    pub const fn has_twin(self, encoding: Encoding) -> bool {
+        self.0 & (0b1000 << encoding as u8) != 0
     }
 
     /// Whether the encoding is in the set.
@@ -112,5 +132,9 @@ mod tests {
         frames.get_or_encode(Encoding::Raw, || Frame::binary(b"x"));
         assert_eq!(frames.get(Encoding::Raw), Some(&Frame::binary(b"x")));
         assert!(Encoding::ALL.iter().all(|encoding| Wanted::ALL.has(*encoding)));
+        assert!(!Encoding::ALL.iter().any(|encoding| Wanted::ALL.has_twin(*encoding)));
+        let twin = Wanted::NONE.with_twin(Encoding::Json);
+        assert!(twin.has_twin(Encoding::Json) && twin.has(Encoding::Json));
+        assert!(!twin.has_twin(Encoding::Binary) && !twin.has(Encoding::Binary));
     }
 }

@@ -66,16 +66,31 @@ impl fmt::Debug for SharedFrame {
     }
 }
 
-/// One message as handles: at most one frame for each encoding, made once for each shard.
+/// One message as handles: at most one frame for each encoding, and the same compressed, made once
+/// for each shard.
 #[derive(Debug, Clone, Default)]
-pub struct SharedFrames([Option<SharedFrame>; Encoding::ALL.len()]);
+pub struct SharedFrames {
+    plain: [Option<SharedFrame>; Encoding::ALL.len()],
+    twins: [Option<SharedFrame>; Encoding::ALL.len()],
+}
 
 impl SharedFrames {
     /// Puts each of the frames behind a handle.
     #[must_use]
     pub fn new(frames: &Frames, published_at: Timestamp) -> Self {
-        let share = |frame: &Frame| SharedFrame::new(frame.clone(), published_at);
-        Self(Encoding::ALL.map(|encoding| frames.get(encoding).map(share)))
+        let mut made = Self::default();
+        Prepared::Encoded { frames, published_at }.make(&mut made, |_, _| true);
+        made
+    }
+
+    /// A frame for [`Encoding::Raw`] alone, and its twin.
+    #[must_use]
+    pub fn of_raw(frame: &Frame, published_at: Timestamp) -> Self {
+        let mut made = Self::raw(SharedFrame::new(frame.without_twin(), published_at));
+        if let Some(twin) = frame.twin() {
+            made.twins[Encoding::Raw as usize] = Some(SharedFrame::new(twin.clone(), published_at));
+        }
+        made
     }
 
     /// A frame for [`Encoding::Raw`] alone.
@@ -87,7 +102,7 @@ impl SharedFrames {
     /// These frames and one more.
     #[must_use]
     pub fn with(mut self, encoding: Encoding, frame: SharedFrame) -> Self {
-        self.0[encoding as usize] = Some(frame);
+        self.plain[encoding as usize] = Some(frame);
         self
     }
 
@@ -95,7 +110,14 @@ impl SharedFrames {
     #[inline]
     #[must_use]
     pub const fn get(&self, encoding: Encoding) -> Option<&SharedFrame> {
-        self.0[encoding as usize].as_ref()
+        self.plain[encoding as usize].as_ref()
+    }
+
+    /// The frame of an encoding for who takes it compressed: as it is, where it is not.
+    #[inline]
+    #[must_use]
+    pub fn get_twin(&self, encoding: Encoding) -> Option<&SharedFrame> {
+        self.twins[encoding as usize].as_ref().or(self.get(encoding))
     }
 }
 
@@ -115,23 +137,34 @@ pub enum Prepared<'a> {
 }
 
 impl Prepared<'_> {
-    /// The handles, those of encodings that are `wanted` at least. `made`: where they are kept.
+    /// The handles, those at least of encodings that are wanted, compressed (`true`) or as they
+    /// are. `made`: where they are kept.
     #[inline]
     pub(crate) fn share<'s>(
         &'s self,
         made: &'s mut SharedFrames,
-        mut is_wanted: impl FnMut(Encoding) -> bool,
+        is_wanted: impl FnMut(Encoding, bool) -> bool,
     ) -> &'s SharedFrames {
-        let (frames, published_at) = match *self {
-            Self::Shared(frames) => return frames,
-            Self::Encoded { frames, published_at } => (frames, published_at),
-        };
-        for encoding in Encoding::ALL {
-            let frame = frames.get(encoding).filter(|_| is_wanted(encoding));
-            made.0[encoding as usize] =
-                frame.map(|frame| SharedFrame::new(frame.clone(), published_at));
+        if let Self::Shared(frames) = *self {
+            return frames;
         }
+        self.make(made, is_wanted);
         made
+    }
+
+    #[inline]
+    fn make(&self, made: &mut SharedFrames, mut is_wanted: impl FnMut(Encoding, bool) -> bool) {
+        let Self::Encoded { frames, published_at } = *self else { return };
+        let share = |frame: Frame| SharedFrame::new(frame, published_at);
+        for encoding in Encoding::ALL {
+            let Some(frame) = frames.get(encoding) else { continue };
+            let twin = frame.twin().filter(|_| is_wanted(encoding, true));
+            made.twins[encoding as usize] = twin.map(|twin| share(twin.clone()));
+            // Without a twin this is everybody's.
+            let is_wanted =
+                is_wanted(encoding, false) || frame.twin().is_none() && is_wanted(encoding, true);
+            made.plain[encoding as usize] = is_wanted.then(|| share(frame.without_twin()));
+        }
     }
 }
 

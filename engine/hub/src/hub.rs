@@ -60,6 +60,22 @@ impl Hub {
         self.slots.connect()
     }
 
+    /// From now on a connection takes messages compressed, where they are. To be said before it
+    /// subscribes to anything.
+    pub fn take_twins(&mut self, conn: ConnId) {
+        if let Some(slot) = self.slots.get_mut(conn) {
+            debug_assert!(slot.subscriptions.len() == 0);
+            slot.takes_twins = true;
+        }
+    }
+
+    /// Whether a connection takes messages compressed.
+    #[inline]
+    #[must_use]
+    pub fn takes_twins(&self, conn: ConnId) -> bool {
+        self.slots.get(conn).is_some_and(|slot| slot.takes_twins)
+    }
+
     /// Ends a connection: its subscriptions and what waits for it are gone, its id means
     /// nothing any more. O(own subscriptions, patterns and frames). False when it was gone
     /// already.

@@ -46,6 +46,7 @@ mod offer;
 mod outbox;
 mod patterns;
 mod policy;
+mod press;
 mod publish;
 mod registry;
 mod report;
@@ -71,6 +72,7 @@ pub use namespace::{Namespace, NamespaceError, Namespaces, Payload, PublishRight
 pub use outbox::Outbox;
 pub use outbox::drain::Sent;
 pub use policy::{Overflow, Policy, PolicyError};
+pub use press::{Compress, Press, PressConfig, PressTotals};
 pub use publish::{Publication, SendStatus};
 pub use report::{Report, Totals};
 pub use rules::{Pattern, PatternError, Rule, RuleError, Rules};

@@ -10,6 +10,7 @@ use crate::limits::{
     PRESENCE_MAX, TOPICS_CEILING, TOPICS_MAX, VARIANTS_CEILING, VARIANTS_MAX,
 };
 use crate::policy::{Overflow, Policy};
+use crate::press::Compress;
 use crate::topic::is_token_character;
 
 /// The settings of a namespace: of all topics whose first token is its name.
@@ -50,6 +51,8 @@ pub struct Namespace {
     pub message_bytes_max: usize,
     /// Topics of the namespace at most, of one shard.
     pub topics_max: usize,
+    /// What is compressed for those who agreed to that.
+    pub compress: Compress,
 }
 
 impl Default for Namespace {
@@ -72,6 +75,7 @@ impl Default for Namespace {
             stale_after_ms: 0,
             message_bytes_max: MESSAGE_BYTES_MAX,
             topics_max: TOPICS_MAX,
+            compress: Compress::Default,
         }
     }
 }

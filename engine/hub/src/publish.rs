@@ -10,6 +10,7 @@ use crate::namespace::Payload;
 use crate::offer::{Offer, Target};
 use crate::outbox::entry::{Entry, UNNUMBERED};
 use crate::patterns::Cause;
+use crate::registry::{FORMS, form};
 use crate::report::Report;
 use crate::slots::Slot;
 use crate::stream::Stream;
@@ -90,13 +91,18 @@ impl Hub {
         let key = topic.key(publication.key);
         let mut made = SharedFrames::default();
         // Found at once as a rule: most subscribers of a stream want what the first one wants.
-        let is_wanted =
-            |encoding| topic.subscribers.iter().any(|subscriber| subscriber.encoding == encoding);
+        let is_wanted = |encoding, twin| {
+            let wanted = form(encoding, twin);
+            topic.subscribers.iter().any(|subscriber| subscriber.form() == wanted)
+        };
         let shared = publication.frames.share(&mut made, is_wanted);
-        let frames = Encoding::ALL.map(|encoding| {
-            let frame = shared.get(encoding)?;
-            Some((frame, frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32))
-        });
+        let mut frames = [None; FORMS];
+        let sized = |frame: &'_ SharedFrame| frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32;
+        for encoding in Encoding::ALL {
+            let (plain, twin) = (shared.get(encoding), shared.get_twin(encoding));
+            frames[form(encoding, false)] = plain.map(|frame| (frame, sized(frame)));
+            frames[form(encoding, true)] = twin.map(|frame| (frame, sized(frame)));
+        }
         let stream = StreamRef { name: &topic.name, sid: topic.sid, payload: topic.payload };
         let is_snapshot = publication.is_snapshot;
         let is_notice = publication.seq == 0 && !is_snapshot;
@@ -105,7 +111,7 @@ impl Hub {
         let offer = Offer { stream, topic: id, seq, is_snapshot, key, queued_ms };
         let mut offered = 0;
         for subscriber in &mut topic.subscribers {
-            let Some((frame, bytes)) = frames[subscriber.encoding as usize] else { continue };
+            let Some((frame, bytes)) = frames[subscriber.form() % FORMS] else { continue };
             if subscriber.conn == except {
                 continue;
             }
@@ -131,6 +137,9 @@ impl Hub {
             return SendStatus::Gone;
         }
         ledger.totals.offered += 1;
+        let twin = frame.frame().twin().filter(|_| slot.takes_twins);
+        let twin = twin.map(|twin| SharedFrame::new(twin.clone(), frame.published_at()));
+        let frame = twin.as_ref().unwrap_or(frame);
         let bytes = frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32;
         if bytes as usize > OUTBOX_BYTES_CEILING || !outbox.fits(bytes, ledger) {
             let reason = outbox.crossed(bytes, ledger);

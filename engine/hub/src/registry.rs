@@ -35,10 +35,27 @@ const _: () = assert!(size_of::<Subscriber>() == 16);
 const DIRECT: u8 = 1;
 /// It gets nothing until it is told what it lost.
 const PAUSED: u8 = 2;
+/// It takes messages compressed. So its form is that of its encoding, and this.
+const TWINS: u8 = 4;
+
+/// Numbers of the forms in which a subscriber gets a message: [`Subscriber::form`].
+pub(crate) const FORMS: usize = 8;
+
+/// The form of an encoding, compressed or as it is.
+pub(crate) const fn form(encoding: Encoding, twin: bool) -> usize {
+    encoding as usize | if twin { TWINS as usize } else { 0 }
+}
 
 impl Subscriber {
-    pub(crate) const fn new(conn: u32, policy: Policy, encoding: Encoding) -> Self {
-        Self { conn, policy, encoding, holds: 0, flags: 0, pending: Ring::NOWHERE }
+    pub(crate) const fn new(conn: u32, policy: Policy, encoding: Encoding, twins: bool) -> Self {
+        let flags = if twins { TWINS } else { 0 };
+        Self { conn, policy, encoding, holds: 0, flags, pending: Ring::NOWHERE }
+    }
+
+    /// Which of the frames of a message it gets, below [`FORMS`].
+    #[inline]
+    pub(crate) const fn form(&self) -> usize {
+        self.encoding as usize | (self.flags & TWINS) as usize
     }
 
     #[inline]

@@ -178,7 +178,7 @@ impl Hub {
     ) {
         let Self { slots, topics, ledger, .. } = self;
         let Some(topic) = topics.get_mut(id) else { return };
-        let Slot { outbox, paused, .. } = slots.at_mut(conn.index);
+        let Slot { outbox, paused, takes_twins, .. } = slots.at_mut(conn.index);
         let offered = u64::from(catch_up.frames());
         let mut report = Report::default();
         let first = catch_up.covered() + u64::from(catch_up.snapshot.is_none());
@@ -192,6 +192,8 @@ impl Hub {
             let queued_ms = ledger.now.wrapping_millis();
             let offer = Offer { stream, topic: id, seq, is_snapshot, key, queued_ms };
             is_snapshot = false;
+            let twin = frame.twin().filter(|_| *takes_twins);
+            let frame = twin.cloned().unwrap_or_else(|| frame.without_twin());
             let frame = &SharedFrame::new(frame, ledger.now);
             let bytes = frame.len().min(OUTBOX_BYTES_CEILING + 1) as u32;
             let report = &mut report;

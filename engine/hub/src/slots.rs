@@ -18,6 +18,8 @@ pub(crate) struct Slot {
     pub(crate) direct: u32,
     pub(crate) generation: u32,
     pub(crate) connected: bool,
+    /// It takes messages compressed.
+    pub(crate) takes_twins: bool,
 }
 
 /// All places.
@@ -38,6 +40,7 @@ impl Default for Slot {
             direct: 0,
             generation: 0,
             connected: false,
+            takes_twins: false,
         }
     }
 }

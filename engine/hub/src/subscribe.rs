@@ -244,8 +244,9 @@ impl Hub {
         encoding: Encoding,
     ) -> u32 {
         let Some(topic) = self.topics.get_mut(id) else { unreachable!("a topic to join") };
-        let position = topic.join(Subscriber::new(conn, policy, encoding));
-        self.slots.at_mut(conn).subscriptions.insert(id, position);
+        let slot = self.slots.at_mut(conn);
+        let position = topic.join(Subscriber::new(conn, policy, encoding, slot.takes_twins));
+        slot.subscriptions.insert(id, position);
         position
     }
 

@@ -109,6 +109,13 @@ impl Frame {
         self.twin.as_deref()
     }
 
+    /// This frame alone.
+    #[inline]
+    #[must_use]
+    pub fn without_twin(&self) -> Self {
+        Self { bytes: self.bytes.clone(), twin: None }
+    }
+
     /// Whether the payload is compressed (RFC 7692 §6).
     #[inline]
     #[must_use]

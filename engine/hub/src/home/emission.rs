@@ -9,6 +9,7 @@ use crate::codec::{Codec, StreamRef};
 use crate::encoding::{Encoding, Frames, Wanted};
 use crate::message::{Message, Now};
 use crate::namespace::Payload;
+use crate::press::Press;
 
 /// What a home has to say to the subscribers of one stream, on whatever shard they are.
 #[derive(Debug, Clone)]
@@ -110,6 +111,8 @@ pub(super) struct Encoder {
     pub(super) totals: HomeTotals,
     /// Messages and their bytes that may be told of the past at once.
     pub(super) missed_max: (usize, usize),
+    /// Compresses what was encoded.
+    pub(super) press: Press,
 }
 
 impl Encoder {

@@ -39,6 +39,7 @@ use crate::encoding::Wanted;
 use crate::limits::KEY_BYTES_MAX;
 use crate::message::{Now, Update, UpdateKind};
 use crate::namespace::{Namespace, Namespaces};
+use crate::press::Press;
 use crate::topic::check_topic;
 use emission::{Encoder, Turn};
 use forget::Sids;
@@ -135,9 +136,21 @@ impl Home {
             held: HeldPatterns::default(),
             ticks: Ticks::default(),
             chores: Chores::default(),
-            encoder: Encoder { codec, totals: HomeTotals::default(), missed_max },
+            encoder: Encoder {
+                codec,
+                totals: HomeTotals::default(),
+                missed_max,
+                press: Press::default(),
+            },
             tap: None,
         }
+    }
+
+    /// Compresses what it says where somebody takes that: by default nothing is.
+    #[must_use]
+    pub fn press(mut self, press: Press) -> Self {
+        self.encoder.press = press;
+        self
     }
 
     /// Puts other namespaces in the place of those, for topics that are made from now on.

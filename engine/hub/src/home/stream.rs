@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use corecast_wire::Frame;
 
-use super::emission::{Emission, EmissionKind, Encoder, Turn};
+use super::emission::{Emission, EmissionKind, Turn};
 use super::history::Ring;
 use super::keyed::Keyed;
 use crate::codec::StreamRef;
@@ -88,8 +88,14 @@ impl Stream {
         let Draft { ts, key, data, binary } = draft;
         let message = Message { seq: self.seq + 1, ts, key, data, binary };
         let of = StreamRef { name: &self.name, sid: self.sid, payload: namespace.payload };
-        let frames =
-            Frames::encode(turn.wanted, |encoding| turn.encoder.message(of, &message, encoding));
+        let is_batch = self.interval_ms > 0;
+        let frames = Frames::encode(turn.wanted, |encoding| {
+            let frame = turn.encoder.message(of, &message, encoding);
+            if !turn.wanted.has_twin(encoding) {
+                return frame;
+            }
+            turn.encoder.press.press(frame, is_batch, namespace.compress)
+        });
         // Only now: a codec that panics takes no number.
         (self.seq, self.ts) = (message.seq, ts);
         let key = message.key.clone();
@@ -146,7 +152,7 @@ impl Stream {
         held.stateless_from = held.stateless_from.or(Some(0));
         let mut frames = Frames::default();
         for encoding in turn.wanted_but_raw() {
-            if let Some(frame) = self.snapshot_frame(encoding, namespace, turn.encoder) {
+            if let Some(frame) = self.snapshot_frame(encoding, namespace, turn) {
                 frames = frames.with(encoding, frame);
             }
         }
@@ -197,7 +203,7 @@ impl Stream {
             return Past { resumed: true, missed, ..Past::default() };
         }
         if namespace.snapshot != SnapshotKind::Published {
-            let snapshot = self.snapshot_frame(encoding, namespace, turn.encoder);
+            let snapshot = self.snapshot_frame(encoding, namespace, turn);
             return Past { snapshot, ..Past::default() };
         }
         let since = self.snapshot_message().map(|message| message.seq);
@@ -214,7 +220,7 @@ impl Stream {
             let snapshot_follows = published && encoding != Encoding::Raw;
             return Past { snapshot_follows, ..Past::default() };
         };
-        let snapshot = self.snapshot_frame(encoding, namespace, turn.encoder);
+        let snapshot = self.snapshot_frame(encoding, namespace, turn);
         Past { snapshot, missed, ..Past::default() }
     }
 
@@ -251,8 +257,9 @@ impl Stream {
         &mut self,
         encoding: Encoding,
         namespace: &Namespace,
-        encoder: &mut Encoder,
+        turn: &mut Turn<'_>,
     ) -> Option<Frame> {
+        let encoder = &mut *turn.encoder;
         let held = self.snapshot.as_deref_mut()?;
         if held.message.is_none() && held.keyed.len() > 0 {
             let data = encoder.codec.array(&held.keyed.payloads());
@@ -262,7 +269,11 @@ impl Stream {
         let message = held.message.as_ref()?;
         let of = StreamRef { name: &self.name, sid: self.sid, payload: namespace.payload };
         let frames = &mut held.frames;
-        Some(frames.get_or_encode(encoding, || encoder.snapshot(of, message, encoding)).clone())
+        frames.get_or_encode(encoding, || encoder.snapshot(of, message, encoding));
+        if turn.wanted.has_twin(encoding) {
+            frames.change(encoding, |frame| encoder.press.press(frame, true, namespace.compress));
+        }
+        frames.get(encoding).cloned()
     }
 }
 
