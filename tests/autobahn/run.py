@@ -16,7 +16,7 @@ from arguments import AUTOBAHN  # noqa: E402
 from server import Server  # noqa: E402
 
 EXPECTED = HERE / "expected.json"
-CASES = ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"]
+CASES = ["12.*", "13.*"]
 SUITE_SECONDS_MAX = 900
 
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use corecast_hub::{Codec, Namespace, Policy, RawCodec};
 use corecast_shard::config::{
-    ConnectionConfig, FlushConfig, MeshConfig, OutboxConfig, PolicyRule, PollConfig, SocketConfig,
-    TopicConfig,
+    CompressionConfig, ConnectionConfig, FlushConfig, MeshConfig, OutboxConfig, PolicyRule,
+    PollConfig, SocketConfig, TopicConfig,
 };
 use corecast_shard::{Backend, Config, Handler, PageError, Pages, ShardId, StartError};
 
@@ -161,6 +161,13 @@ impl Builder {
     #[must_use]
     pub fn poll(mut self, poll: PollConfig) -> Self {
         self.config.poll = poll;
+        self
+    }
+
+    /// Compression of messages, for clients that offer it.
+    #[must_use]
+    pub fn compression(mut self, compression: CompressionConfig) -> Self {
+        self.config.compression = compression;
         self
     }
 

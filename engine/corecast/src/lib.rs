@@ -56,17 +56,17 @@ pub use corecast_hub::home::{
 pub use corecast_hub::node::{Answer, AttachResult, Event, PatternWish, Question, Updated};
 pub use corecast_hub::session::{Closed, ClosedBy};
 pub use corecast_hub::{
-    Announcement, Codec, ConnId, Encoding, Frames, Gap, Member, Message as StreamMessage,
+    Announcement, Codec, Compress, ConnId, Encoding, Frames, Gap, Member, Message as StreamMessage,
     Namespace, NamespaceError, Namespaces, OutboxLimits, Overflow, Pattern, PatternError, Payload,
     Policy, PolicyError, PublishRight, RawCodec, Report, SendStatus, SnapshotKind, StreamRef,
     StreamState, SubscribeError, Subscribed, Timestamp, TopicError, Update, UpdateKind,
     check_topic, json_array,
 };
 pub use corecast_shard::{
-    Accept, Arrival, Backend, BatchReport, BatchReported, Config, ConnectionId, Context, Feed,
-    FeedStats, Handler, LatencySummary, Leave, Leaving, Left, Limits, Message, PageError, Pages,
-    PublishError, PublishReport, Publisher, Reject, Reported, ShardId, ShardPanic, StartError,
-    Stats, TimerContext, TooMany, UpdateOptions, UserCharge, Waker, config,
+    Accept, Arrival, Backend, BatchReport, BatchReported, CompressionStats, Config, ConnectionId,
+    Context, Feed, FeedStats, Handler, LatencySummary, Leave, Leaving, Left, Limits, Message,
+    PageError, Pages, PublishError, PublishReport, Publisher, Reject, Reported, ShardId,
+    ShardPanic, StartError, Stats, TimerContext, TooMany, UpdateOptions, UserCharge, Waker, config,
 };
 pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 

@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use corecast_wire::{CloseCode, Event, Frame, Input, ProtocolError, Receiver};
+use corecast_wire::{CloseCode, Event, Frame, Inflation, Input, ProtocolError, Receiver};
 
 use crate::Timestamp;
 
@@ -160,6 +160,11 @@ impl Session {
     #[must_use]
     pub fn expected_bytes(&self) -> usize {
         self.receiver.expected_bytes()
+    }
+
+    /// The peer may compress its messages, as was agreed to in the handshake.
+    pub fn inflate(&mut self, inflation: Inflation) {
+        self.receiver.inflate(inflation);
     }
 
     /// The handshake is done: messages may flow.

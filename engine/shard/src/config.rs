@@ -54,6 +54,8 @@ pub struct Config {
     pub flush: FlushConfig,
     /// Tuning of the wait for what happens next.
     pub poll: PollConfig,
+    /// Compression of messages.
+    pub compression: CompressionConfig,
 }
 
 /// How frames reach the sockets.
@@ -188,6 +190,41 @@ pub struct PollConfig {
     pub spin_always: bool,
 }
 
+/// Compression of messages (permessage-deflate, RFC 7692), for clients that offer it.
+///
+/// What goes out is compressed once and shared by all that get it, without a context from one
+/// message to the next. Do not compress what holds a secret beside what a stranger may choose: the
+/// length tells (CRIME, BREACH).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompressionConfig {
+    /// Whether it is agreed to.
+    pub enabled: bool,
+    /// What is compressed, where a namespace does not say.
+    pub what: CompressWhat,
+    /// From 1, the fastest, to 9.
+    pub level: u8,
+    /// Frames that are shorter are sent as they are, in bytes.
+    pub threshold_bytes: usize,
+    /// Whether a client's messages may refer back to those before them: shorter, but the
+    /// connection keeps an inflater from its first message on.
+    pub client_context: bool,
+    /// Inflaters of one shard that are kept from one read to the next at most, each 42 KiB. Beyond
+    /// them no client keeps a context, and a fragmented message waits compressed.
+    pub inflaters_max: u32,
+}
+
+/// What is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressWhat {
+    /// Messages of conflated variants, and snapshots.
+    #[default]
+    Batches,
+    /// Every message, replies included.
+    All,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -207,6 +244,7 @@ impl Default for Config {
             mesh: MeshConfig::default(),
             flush: FlushConfig::default(),
             poll: PollConfig::default(),
+            compression: CompressionConfig::default(),
         }
     }
 }
@@ -306,6 +344,19 @@ impl Default for FlushConfig {
             direct_max: limits::FLUSH_DIRECT_MAX,
             window_us: 0,
             window_under_load: true,
+        }
+    }
+}
+
+impl Default for CompressionConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            what: CompressWhat::Batches,
+            level: limits::COMPRESSION_LEVEL,
+            threshold_bytes: limits::COMPRESSION_THRESHOLD_BYTES,
+            client_context: false,
+            inflaters_max: limits::INFLATERS_MAX,
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use corecast_hub::{
-    ConnId, Policy, SendStatus, SharedFrame, SubscribeError, Subscribed, Timestamp, check_topic,
+    ConnId, Policy, SendStatus, SubscribeError, Subscribed, Timestamp, check_topic,
 };
 use corecast_wire::{CloseCode, Frame};
 
@@ -112,16 +112,14 @@ impl<'a> Context<'a> {
 
     /// Queues a frame for this connection alone.
     pub fn reply(&mut self, frame: &Frame) -> SendStatus {
-        let shared = SharedFrame::new(frame.clone(), self.publishing.now);
-        self.publishing.hub.send(self.conn, &shared, self.publishing.now)
+        self.publishing.send(self.conn, frame)
     }
 
     /// Queues a frame for one connection, on whichever shard it is. On another shard it is queued a
     /// little later: `Sent` then says that it is on its way, and `Full` that the mesh has no room.
     pub fn send(&mut self, to: ConnectionId, frame: &Frame) -> SendStatus {
         if to.shard == self.publishing.shard {
-            let shared = SharedFrame::new(frame.clone(), self.publishing.now);
-            return self.publishing.hub.send(to.conn, &shared, self.publishing.now);
+            return self.publishing.send(to.conn, frame);
         }
         self.direct(to, frame.len(), Direct::Send(frame.clone()))
     }
@@ -196,6 +194,7 @@ impl<'a> Context<'a> {
         self.publishing.publish(Arc::new(Publication {
             topic: topic.into(),
             frame: frame.clone(),
+            pressed: OnceLock::new(),
             key: None,
             except,
             published_at: self.publishing.now,

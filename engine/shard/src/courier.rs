@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use corecast_hub::SharedFrame;
 use corecast_hub::node;
 use corecast_hub::session::ClosedBy;
 
@@ -60,8 +59,7 @@ fn perform<H: Handler>(shard: &Shard<H>, job: &Job) -> u64 {
         Job::Publish(publication) => shard.publishing(&mut hub).sequence(publication).delivered,
         Job::Deliver(publication) => shard.publishing(&mut hub).deliver(publication).delivered,
         Job::Direct { to, what: Direct::Send(frame), .. } => {
-            let now = shard.clock.now();
-            hub.send(*to, &SharedFrame::new(frame.clone(), now), now);
+            shard.publishing(&mut hub).send(*to, frame);
             1
         }
         Job::Direct { to, what: Direct::Close(code, reason), .. } => {

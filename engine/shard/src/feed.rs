@@ -15,7 +15,7 @@ use corecast_hub::{
 
 use crate::carrier::Ways;
 use crate::clock::Clock;
-use crate::mesh::Pass;
+use crate::mesh::{Pass, Spoken};
 use crate::{ConnectionId, Context, PublishError, ShardId};
 
 /// What a context needs for the feed besides the hub and the mesh.
@@ -24,7 +24,7 @@ pub(crate) struct FeedParts<'a> {
     pub(crate) events: &'a mut Vec<(ConnId, Event)>,
     pub(crate) queued: &'a mut Vec<Arc<Broadcast<Pass>>>,
     /// What each connection of the shard speaks, by its index; none before it is open.
-    pub(crate) spoken: &'a RefCell<Vec<Option<Encoding>>>,
+    pub(crate) spoken: &'a RefCell<Vec<Option<Spoken>>>,
     pub(crate) epoch: u64,
     pub(crate) clock: Clock,
 }
@@ -51,8 +51,9 @@ impl Feed<'_, '_> {
         let mut spoken = self.context.feed.spoken.borrow_mut();
         // One that has gone speaks no more.
         if let Some(place @ Some(_)) = spoken.get_mut(index) {
-            self.context.publishing.mesh.speak(*place, Some(encoding));
-            *place = Some(encoding);
+            let spoken = place.map(|before| Spoken { encoding, ..before });
+            self.context.publishing.mesh.speak(*place, spoken);
+            *place = spoken;
         }
     }
 
@@ -60,7 +61,8 @@ impl Feed<'_, '_> {
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         let index = self.context.id().conn.index as usize;
-        self.context.feed.spoken.borrow().get(index).copied().flatten().unwrap_or_default()
+        let spoken = self.context.feed.spoken.borrow().get(index).copied().flatten();
+        spoken.map(|spoken| spoken.encoding).unwrap_or_default()
     }
 
     /// Makes this connection one of a user's: it gets what is [notified](Self::notify) to

@@ -17,6 +17,7 @@ mod budget;
 mod carrier;
 mod clock;
 mod closing;
+mod compression;
 pub mod config;
 mod connection;
 mod context;
@@ -74,7 +75,7 @@ pub use leave::{Leave, Leaving, Left};
 pub use mesh::{BatchReport, BatchReported, PublishReport, Reported};
 pub use pages::{PageError, Pages};
 pub use publisher::Publisher;
-pub use stats::{FeedStats, LatencySummary, Stats};
+pub use stats::{CompressionStats, FeedStats, LatencySummary, Stats};
 pub use wake::Waker;
 
 /// One shard of an engine, from 0.

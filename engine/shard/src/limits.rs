@@ -49,6 +49,15 @@ pub const PENDING_PUBLISHES_MAX: usize = 16_384;
 /// Publications that are accepted and not yet queued on every shard, in bytes of encoded frames.
 pub const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Default level of compression: see the figures in ARCHITECTURE.md.
+pub const COMPRESSION_LEVEL: u8 = 1;
+
+/// Frames shorter than that gain little by compression.
+pub const COMPRESSION_THRESHOLD_BYTES: usize = 512;
+
+/// Default bound of the inflaters that a shard's connections keep: about 11 MiB.
+pub const INFLATERS_MAX: u32 = 256;
+
 /// Frames of one socket that one write gathers. Linux takes 1,024 (UIO_MAXIOV), which is no better:
 /// at 11,000 small messages a second to 1,000 sockets a delivery costs 0.140 µs with 64, 0.090 with
 /// 256 and with 1,024.

@@ -5,7 +5,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use corecast_hub::{Hub, Publication as Delivery, Report, SharedFrame, SharedFrames, Timestamp};
+use corecast_hub::{
+    Compress, ConnId, Encoding, Hub, Press, Publication as Delivery, Report, SendStatus,
+    SharedFrame, SharedFrames, Timestamp,
+};
+use corecast_wire::Frame;
 
 use crate::mesh::{Job, Mesh, Publication};
 use crate::stats::ShardStats;
@@ -21,6 +25,7 @@ pub(crate) struct Publishing<'a> {
     pub(crate) published: &'a RefCell<Vec<Arc<Publication>>>,
     pub(crate) mesh: &'a Arc<Mesh>,
     pub(crate) stats: &'a ShardStats,
+    pub(crate) press: &'a Press,
 }
 
 impl Publishing<'_> {
@@ -40,6 +45,11 @@ impl Publishing<'_> {
     pub(crate) fn sequence(&mut self, publication: &Arc<Publication>) -> Report {
         let seq = self.sequences.borrow_mut().next(&publication.topic);
         publication.seq.store(seq, Ordering::Relaxed);
+        if self.mesh.is_twin_wanted(Encoding::Raw) {
+            let frame = publication.frame.clone();
+            // Nobody else sets it.
+            let _ = publication.pressed.set(self.press.press(frame, false, Compress::Default));
+        }
         self.stats.publishes.add(1);
         for (shard, inbox) in self.mesh.inboxes.iter().enumerate() {
             if shard != usize::from(self.shard.0) {
@@ -53,8 +63,7 @@ impl Publishing<'_> {
 
     /// Queues a numbered publication for the subscribers here.
     pub(crate) fn deliver(&mut self, publication: &Publication) -> Report {
-        let frame = SharedFrame::new(publication.frame.clone(), publication.published_at);
-        let frames = SharedFrames::raw(frame);
+        let frames = SharedFrames::of_raw(publication.frame(), publication.published_at);
         let seq = publication.seq.load(Ordering::Relaxed);
         let except = publication.except.filter(|id| id.shard == self.shard).map(|id| id.conn);
         let delivery = Delivery {
@@ -65,6 +74,15 @@ impl Publishing<'_> {
         let report = self.hub.publish(&delivery, self.now);
         publication.add(report);
         report
+    }
+
+    /// Queues a frame for one connection of this shard.
+    pub(crate) fn send(&mut self, to: ConnId, frame: &Frame) -> SendStatus {
+        let mut frame = frame.clone();
+        if self.hub.takes_twins(to) {
+            frame = self.press.press(frame, false, Compress::Default);
+        }
+        self.hub.send(to, &SharedFrame::new(frame, self.now), self.now)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The handle that publishes from anywhere: tokio, plain threads, a handler.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use corecast_hub::home::{UpdateError, check_update};
 use corecast_hub::node::{self, Batch, Sent};
@@ -236,6 +236,7 @@ impl Publisher {
         let publication = Arc::new(Publication {
             topic: topic.into(),
             frame: frame.clone(),
+            pressed: OnceLock::new(),
             key: key.map(Into::into),
             except: None,
             published_at: self.clock.now(),

@@ -17,6 +17,7 @@ use corecast_wire::{CloseCode, Receiver, ReceiverLimits, Role};
 
 use crate::carrier::{self, with_node};
 use crate::clock::Clock;
+use crate::compression::Compression;
 use crate::config::Config;
 use crate::context::Context;
 use crate::departure::{self, Departure};
@@ -24,7 +25,7 @@ use crate::edge::{Edge, Entrance};
 use crate::feed::FeedParts;
 use crate::handler::Handler;
 use crate::leave::Order;
-use crate::mesh::{Mesh, Pass, Publication};
+use crate::mesh::{Mesh, Pass, Publication, Spoken};
 use crate::pace::Hold;
 use crate::pages::Pages;
 use crate::publish::{Publishing, Sequences};
@@ -56,8 +57,10 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) broadcasts: RefCell<Vec<Arc<Broadcast<Pass>>>>,
     /// News of the node for the handler, not told yet.
     pub(crate) events: RefCell<Vec<(ConnId, Event)>>,
+    /// What is compressed, and how.
+    pub(crate) compression: Compression,
     /// What each connection speaks, by its index; none before it is open.
-    pub(crate) spoken: RefCell<Vec<Option<Encoding>>>,
+    pub(crate) spoken: RefCell<Vec<Option<Spoken>>>,
     pub(crate) epoch: u64,
     /// Wakes the node's clockwork earlier than it expects.
     pub(crate) ticking: Signal,
@@ -149,6 +152,7 @@ impl<H: Handler> Shard<H> {
         epoch: u64,
         handler: H,
         watch: Watch,
+        compression: Compression,
     ) -> Self {
         let room = config.mesh.pending_publishes_max / 2 / mesh.inboxes.len();
         let messages_per_turn = room.clamp(1, limits::MESSAGES_PER_TURN_MAX);
@@ -168,6 +172,7 @@ impl<H: Handler> Shard<H> {
             node: RefCell::new(node),
             broadcasts: RefCell::default(),
             events: RefCell::default(),
+            compression,
             spoken: RefCell::default(),
             epoch,
             ticking: Signal::default(),
@@ -335,10 +340,11 @@ impl<H: Handler> Shard<H> {
             published: &self.published,
             mesh: &self.mesh,
             stats: &self.stats,
+            press: &self.compression.press,
         }
     }
 
-    /// The connection is open: it counts among those that speak raw.
+    /// The connection is open: it counts among those that speak raw, compressed or not.
     pub(crate) fn opened(&self, conn: ConnId) {
         self.edge.meters.opened(conn);
         let mut spoken = self.spoken.borrow_mut();
@@ -346,8 +352,10 @@ impl<H: Handler> Shard<H> {
         if spoken.len() <= index {
             spoken.resize(index + 1, None);
         }
-        self.mesh.speak(spoken[index], Some(Encoding::Raw));
-        spoken[index] = Some(Encoding::Raw);
+        let twins = self.hub.borrow().takes_twins(conn);
+        let raw = Some(Spoken { encoding: Encoding::Raw, twins });
+        self.mesh.speak(spoken[index], raw);
+        spoken[index] = raw;
     }
 
     /// Begins the closing handshake of a connection. Nothing happens when it is closing already, or
@@ -393,6 +401,7 @@ impl<H: Handler> Shard<H> {
             self.flush.set(true);
             signal::note();
         }
+        self.compression.count(&self.stats.compression);
         let totals = hub.totals();
         self.stats.conflated.set(totals.conflated);
         self.stats.dropped.set(totals.dropped);

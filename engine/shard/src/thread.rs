@@ -17,6 +17,7 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 
 use crate::budget::Budgets;
 use crate::clock::Clock;
+use crate::compression::Compression;
 use crate::config::Config;
 use crate::edge::Edge;
 use crate::engine::Outcome;
@@ -190,6 +191,8 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         missed_entries_max: seed.config.outbox.frames_max as usize / 2,
         missed_bytes_max: seed.config.outbox.bytes_max / 2,
     });
+    let compression = Compression::new(&seed.config.compression);
+    let home = home.press(compression.press.clone());
     let node = Node::new(seed.id.0, shards, home, namespaces);
     let inbox = &seed.mesh.inboxes[usize::from(seed.id.0)];
     let watch = Watch::new(inbox).map_err(|error| error.to_string())?;
@@ -208,6 +211,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         epoch,
         handler,
         watch,
+        compression,
     );
     let (listener, mailbox) = (seed.listener, seed.mailbox);
     Ok(Made { executor, shard: Rc::new(shard), listener, mailbox })

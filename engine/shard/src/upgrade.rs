@@ -312,7 +312,7 @@ fn try_answer<H: Handler>(
         kept,
     };
     Ok(match shard.call(conn, peer, |handler, _| handler.on_upgrade(&upgrade, &arrival)) {
-        Ok(Ok(accept)) => Some(switch(shard, peer, &upgrade, accept)),
+        Ok(Ok(accept)) => Some(switch(shard, (conn, peer), &upgrade, accept)),
         Ok(Err(reject)) => reject.into_refusal().map(refuse),
         Err(Panicked) => Some(Answer::Refuse(plain(500, "internal error"))),
     })
@@ -329,13 +329,16 @@ fn refuse<D>(refusal: Refusal) -> Answer<D> {
 
 fn switch<H: Handler>(
     shard: &Shard<H>,
-    peer: SocketAddr,
+    (conn, peer): (ConnId, SocketAddr),
     upgrade: &Upgrade<'_>,
     accept: Accept<H::Data>,
 ) -> Answer<H::Data> {
     let headers: Vec<(&str, &str)> =
         accept.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    match accept_response(upgrade, accept.subprotocol.as_deref(), None, &headers) {
+    let (mut slots, mut hub) = (shard.slots.borrow_mut(), shard.hub.borrow_mut());
+    let agreed = shard.compression.agree(upgrade, &mut slots, &mut hub, conn);
+    drop((slots, hub));
+    match accept_response(upgrade, accept.subprotocol.as_deref(), agreed.as_ref(), &headers) {
         Ok(response) => Answer::Switch(response, accept.data),
         Err(error) => {
             tracing::error!(%error, "the handler accepted with what a response cannot carry");

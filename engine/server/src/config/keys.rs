@@ -213,7 +213,7 @@ mod tests {
             let is_number = key.default_value().is_integer();
             assert!(!is_number || bounds::find(key.path).is_some(), "{} has no bound", key.path);
             assert!(key.about.ends_with('.'), "{}", key.path);
-            let counts = ["shards"].contains(&key.path);
+            let counts = ["shards", "compression.level"].contains(&key.path);
             assert_eq!(!key.unit.is_empty(), is_number && !counts, "unit of {}", key.path);
             assert!(!key.bound_text().is_empty(), "{} may be anything", key.path);
         }

@@ -109,6 +109,15 @@ const OWN: &[Key] = &[
         .reloadable(),
     key("namespaces[].topics_max", "topics", "Topics of the namespace, of one shard, at most.")
         .reloadable(),
+    key(
+        "namespaces[].compress",
+        "",
+        "What is compressed, where compression is enabled: what \
+        `compression.what` says, nothing, messages of conflated variants and snapshots, or every \
+        message.",
+    )
+    .one_of(&["default", "off", "batches", "all"])
+    .reloadable(),
     key("outbox.bytes_max", "bytes", "Bytes queued for one connection at most."),
     key("outbox.frames_max", "frames", "Frames queued for one connection at most."),
     key("outbox.age_max_ms", "ms", "Age of a queued frame at most; then its policy applies."),
@@ -287,6 +296,33 @@ const OWN: &[Key] = &[
         "",
         "Whether it does so before every sleep, and not only where the \
         waits of late were short: the lowest latency, for a CPU that is always busy.",
+    ),
+    key(
+        "compression.enabled",
+        "",
+        "Whether permessage-deflate is agreed to with clients that offer it.",
+    ),
+    key(
+        "compression.what",
+        "",
+        "What is compressed, once for all that get it: messages of conflated variants \
+        and snapshots, or every message and reply. Not what holds a secret beside what a stranger \
+        may choose: its length tells.",
+    )
+    .one_of(&["batches", "all"]),
+    key("compression.level", "", "From 1, the fastest, to 9, the smallest."),
+    key("compression.threshold_bytes", "bytes", "Shorter frames are sent as they are."),
+    key(
+        "compression.client_context",
+        "",
+        "Whether a client's messages may refer back to those before them: its connection \
+        then keeps an inflater of 42 KiB.",
+    ),
+    key(
+        "compression.inflaters_max",
+        "inflaters",
+        "Inflaters that the connections of one shard keep from one read to \
+        the next, at most; beyond them no client has a context, and fragments wait compressed.",
     ),
     key("feed.enabled", "", "Whether `corecast serve` speaks the feed's protocol."),
     key("feed.path", "", "Its path.").text("a path that is not under `/ws/`"),

@@ -1,7 +1,7 @@
 //! What is no mistake, and most likely not what was meant.
 
 use super::{ServerConfig, edge};
-use corecast::{Namespace, Overflow, Policy, SnapshotKind};
+use corecast::{Compress, Namespace, Overflow, Policy, SnapshotKind};
 use std::net::SocketAddr;
 
 /// All that is odd about settings that are in order.
@@ -11,6 +11,7 @@ pub(super) fn of(config: &ServerConfig) -> Vec<String> {
         let place = format!("namespaces[{index}] (`{}`)", namespace.name);
         warnings.extend(unresumable(namespace, config).map(|what| format!("{place}: {what}")));
         warnings.extend(no_snapshot(namespace).map(|what| format!("{place}: {what}")));
+        warnings.extend(not_compressed(namespace, config).map(|what| format!("{place}: {what}")));
     }
     warnings.extend(shared_addresses(config));
     warnings.extend(edge::warnings(&config.engine));
@@ -58,6 +59,12 @@ fn short_drain(config: &ServerConfig) -> Option<String> {
              Closes are spread over nine tenths of the drain"
         )
     })
+}
+
+fn not_compressed(namespace: &Namespace, config: &ServerConfig) -> Option<String> {
+    let asks = matches!(namespace.compress, Compress::Batches | Compress::All);
+    (asks && !config.engine.compression.enabled)
+        .then(|| "compress with compression.enabled = false: nothing is compressed".to_owned())
 }
 
 fn shared_addresses(config: &ServerConfig) -> Option<String> {
@@ -140,6 +147,18 @@ mod tests {
         for fine in ["drain_ms = 0\nspread_ms = 0", "drain_ms = 6000"] {
             assert_eq!(warnings(&format!("[shutdown]\n{fine}")), [""; 0]);
         }
+    }
+
+    #[test]
+    fn a_namespace_that_asks_for_compression_in_vain_is_told() {
+        let found = |rest: &str, compress: &str| {
+            let namespace = format!("[[namespaces]]\nname = \"n\"\ncompress = {compress:?}");
+            warnings(&format!("{rest}\n{namespace}"))
+        };
+        let off = found("", "all");
+        assert!(off.len() == 1 && off[0].contains("compression.enabled"), "{off:?}");
+        assert_eq!(found("[compression]\nenabled = true", "all"), [""; 0]);
+        assert_eq!(found("", "off"), [""; 0]);
     }
 
     #[test]

@@ -42,10 +42,10 @@ impl Config {
 
 /// Every number with its bound.
 fn values(config: &Config) -> Vec<(Bound, u64)> {
-    let Config { outbox, connection, topics, socket, mesh, flush, poll, .. } = config;
+    let Config { outbox, connection, topics, socket, mesh, flush, poll, compression, .. } = config;
     let queue = OUTBOX_TIME_CEILING.as_millis() as u64;
     let time = TIME_MS_CEILING;
-    let rows: [(_, u64, u64, u64); 29] = [
+    let rows: [(_, u64, u64, u64); 32] = [
         ("shards", config.shards as u64, 0, SHARDS_MAX as u64),
         ("cpus", config.cpus.len() as u64, 0, SHARDS_MAX as u64),
         ("outbox.bytes_max", outbox.bytes_max as u64, 1, OUTBOX_BYTES_CEILING as u64),
@@ -79,6 +79,9 @@ fn values(config: &Config) -> Vec<(Bound, u64)> {
         ("flush.direct_max", flush.direct_max as u64, 0, 4_096),
         ("flush.window_us", flush.window_us, 0, 100_000),
         ("poll.spin_us", poll.spin_us, 0, 1_000_000),
+        ("compression.level", compression.level.into(), 1, 9),
+        ("compression.threshold_bytes", compression.threshold_bytes as u64, 0, 1 << 30),
+        ("compression.inflaters_max", compression.inflaters_max.into(), 0, 1 << 20),
         ("policies", config.policies.len() as u64, 0, corecast_hub::limits::RULES_MAX as u64),
     ];
     let rows = rows.into_iter().chain(edge(config));

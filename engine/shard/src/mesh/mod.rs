@@ -60,6 +60,19 @@ pub(crate) enum Job {
     NoBuffers(u32),
 }
 
+/// What a connection gets: in which encoding, and whether compressed where that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spoken {
+    pub(crate) encoding: Encoding,
+    pub(crate) twins: bool,
+}
+
+impl Spoken {
+    fn place(self) -> usize {
+        self.encoding as usize + if self.twins { Encoding::ALL.len() } else { 0 }
+    }
+}
+
 /// What is done to one connection.
 #[derive(Debug)]
 pub(crate) enum Direct {
@@ -72,8 +85,8 @@ pub(crate) enum Direct {
 pub(crate) struct Mesh {
     pub(crate) inboxes: Box<[Inbox]>,
     pub(crate) admission: Arc<Admission>,
-    /// Connections by encoding: what nobody speaks is not encoded.
-    pub(crate) speakers: [AtomicU32; Encoding::ALL.len()],
+    /// Connections by what they speak: what nobody speaks is not encoded, nor compressed.
+    pub(crate) speakers: [AtomicU32; 2 * Encoding::ALL.len()],
     /// What is said of refused updates.
     pub(crate) refusals: Refusals,
     /// Health checks are answered 503.
@@ -97,19 +110,33 @@ impl Mesh {
     /// The encodings that any connection speaks.
     #[inline]
     pub(crate) fn wanted(&self) -> Wanted {
-        let speaks =
-            |encoding: &Encoding| self.speakers[*encoding as usize].load(Ordering::Relaxed) > 0;
-        Encoding::ALL.into_iter().filter(speaks).fold(Wanted::NONE, Wanted::with)
+        let mut wanted = Wanted::NONE;
+        for encoding in Encoding::ALL {
+            if self.speakers[encoding as usize].load(Ordering::Relaxed) > 0 {
+                wanted = wanted.with(encoding);
+            }
+            if self.is_twin_wanted(encoding) {
+                wanted = wanted.with_twin(encoding);
+            }
+        }
+        wanted
     }
 
-    /// A connection speaks another encoding, or has come (`from` is none) or gone (`to` is none).
+    /// Whether any connection takes the encoding compressed.
+    #[inline]
+    pub(crate) fn is_twin_wanted(&self, encoding: Encoding) -> bool {
+        let twins = Spoken { encoding, twins: true };
+        self.speakers[twins.place()].load(Ordering::Relaxed) > 0
+    }
+
+    /// A connection speaks something else, or has come (`from` is none) or gone (`to` is none).
     /// What it posts behind this call finds it counted.
-    pub(crate) fn speak(&self, from: Option<Encoding>, to: Option<Encoding>) {
+    pub(crate) fn speak(&self, from: Option<Spoken>, to: Option<Spoken>) {
         if let Some(to) = to {
-            self.speakers[to as usize].fetch_add(1, Ordering::Relaxed);
+            self.speakers[to.place()].fetch_add(1, Ordering::Relaxed);
         }
         if let Some(from) = from {
-            self.speakers[from as usize].fetch_sub(1, Ordering::Relaxed);
+            self.speakers[from.place()].fetch_sub(1, Ordering::Relaxed);
         }
     }
 

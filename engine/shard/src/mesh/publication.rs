@@ -20,6 +20,8 @@ use crate::lock::Lock;
 pub(crate) struct Publication {
     pub(crate) topic: Box<str>,
     pub(crate) frame: Frame,
+    /// The frame with its twin, made by the topic's home where somebody takes that.
+    pub(crate) pressed: OnceLock<Frame>,
     pub(crate) key: Option<Box<[u8]>>,
     pub(crate) except: Option<ConnectionId>,
     pub(crate) published_at: Timestamp,
@@ -29,6 +31,12 @@ pub(crate) struct Publication {
 }
 
 impl Publication {
+    /// What is queued: as its home made it.
+    #[inline]
+    pub(crate) fn frame(&self) -> &Frame {
+        self.pressed.get().unwrap_or(&self.frame)
+    }
+
     pub(crate) fn add(&self, report: Report) {
         if let Some(cell) = &self.report {
             cell.add(report);

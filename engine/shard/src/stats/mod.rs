@@ -1,10 +1,13 @@
 //! What a shard counts. One thread writes, any thread reads: plain relaxed loads and stores, no
 //! locked instruction.
 
+mod compression;
 mod feed;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+pub(crate) use compression::CompressionCounts;
+pub use compression::CompressionStats;
 use feed::FeedCounts;
 pub use feed::FeedStats;
 
@@ -60,6 +63,7 @@ pub(crate) struct ShardStats {
     /// Rounds of its loop: at least one a second while it lives.
     pub(crate) rounds: Count,
     pub(crate) feed: FeedCounts,
+    pub(crate) compression: CompressionCounts,
     pub(crate) latency: Histogram,
 }
 
@@ -113,6 +117,8 @@ pub struct Stats {
     pub accept_errors: u64,
     /// Of the feed.
     pub feed: FeedStats,
+    /// Of compression.
+    pub compression: CompressionStats,
     /// From publish to the kernel, of the oldest frame in each write, since the last reading.
     pub latency: LatencySummary,
 }
@@ -210,6 +216,7 @@ impl Reader {
             stats.handler_panics += shard.handler_panics.read();
             stats.accept_errors += shard.accept_errors.read();
             shard.feed.add_to(&mut stats.feed);
+            shard.compression.add_to(&mut stats.compression);
             for (sum, count) in buckets.iter_mut().zip(&shard.latency.0) {
                 *sum += count.read();
             }

@@ -20,6 +20,13 @@ impl Agreed {
         self.client_takeover
     }
 
+    /// The same, but that each of the client's messages stands for itself.
+    #[must_use]
+    pub const fn without_client_takeover(mut self) -> Self {
+        self.client_takeover = false;
+        self
+    }
+
     /// Whether the client inflates what was compressed with the longest window. To one that wants
     /// a shorter one, messages are sent as they are: what is compressed is shared by all.
     #[must_use]
