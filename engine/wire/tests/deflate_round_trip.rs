@@ -182,6 +182,31 @@ fn the_examples_of_the_rfc() {
 }
 
 #[test]
+fn what_cannot_be_compressed_leaves_nothing_behind_for_the_next() {
+    let mut state = 7_u64;
+    let mut noise = |bytes: usize| -> Vec<u8> {
+        let step = |state: &mut u64| {
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (*state >> 40) as u8
+        };
+        (0..bytes).map(|_| step(&mut state)).collect()
+    };
+    for level in 1..=9 {
+        let mut deflater = Deflater::new(level);
+        for round in 0..600 {
+            let noise = Frame::binary(&noise(256 + round));
+            assert!(noise.with_twin(&mut deflater).twin().is_none(), "level {level}");
+            let text = format!("{round} is said, and said again: {round} is said");
+            let twin = Frame::text(&text).with_twin(&mut deflater);
+            let twin = twin.twin().expect("it is shorter");
+            assert_eq!(inflated(twin.payload()), text.as_bytes(), "level {level}, {round}");
+        }
+        let long = Frame::binary(&noise(300_000)).with_twin(&mut deflater);
+        assert!(long.twin().is_none(), "level {level}");
+    }
+}
+
+#[test]
 fn what_would_not_be_shorter_or_is_no_message_has_no_twin() {
     let mut deflater = Deflater::new(1);
     let mut state = 1_u64;

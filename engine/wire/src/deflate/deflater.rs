@@ -35,8 +35,9 @@ impl Deflater {
             return None;
         }
         let payload = frame.payload();
-        // What does not fit is no shorter.
-        self.out.resize(payload.len() + TAIL.len(), 0);
+        // Room for any payload: what is left unwritten survives a reset in zlib-rs 0.6, until there
+        // is no place for more, and it panics.
+        self.out.resize(payload.len() + payload.len() / 8 + ROOM_BYTES, 0);
         let bits = WINDOW_BITS_MAX;
         let level = Compression::new(u32::from(self.level));
         let state =
@@ -50,6 +51,7 @@ impl Deflater {
         let (taken, made) = (state.total_in() as usize, state.total_out() as usize);
         let done = matches!(status, Ok(Status::Ok)) && made < self.out.len();
         if !done || taken < payload.len() {
+            self.state = None;
             return None;
         }
         //= RFC 7692 §7.2.1
@@ -62,6 +64,9 @@ impl Deflater {
         (deflated.len() < frame.len()).then_some(deflated)
     }
 }
+
+/// Bytes that blocks and the flush add at most; the fixed codes add an eighth of the payload.
+const ROOM_BYTES: usize = 256;
 
 /// Bytes of the buffer that are kept for the next message.
 const KEPT_BYTES: usize = 64 * 1024;
