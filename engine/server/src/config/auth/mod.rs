@@ -2,6 +2,8 @@
 
 pub(super) mod reference;
 pub(super) mod rules;
+#[cfg(test)]
+mod tests;
 
 use super::limits;
 use corecast_gate::keys::SecretEncoding;
