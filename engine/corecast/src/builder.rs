@@ -8,7 +8,7 @@ use std::time::Duration;
 use corecast_hub::{Codec, Namespace, Policy, RawCodec};
 use corecast_shard::config::{
     CompressionConfig, ConnectionConfig, FlushConfig, MeshConfig, OutboxConfig, PolicyRule,
-    PollConfig, SocketConfig, TopicConfig,
+    PollConfig, SocketConfig, TlsConfig, TopicConfig,
 };
 use corecast_shard::{Backend, Config, Handler, PageError, Pages, ShardId, StartError};
 
@@ -168,6 +168,13 @@ impl Builder {
     #[must_use]
     pub fn compression(mut self, compression: CompressionConfig) -> Self {
         self.config.compression = compression;
+        self
+    }
+
+    /// TLS, by its certificates.
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.config.tls = tls;
         self
     }
 

@@ -66,7 +66,8 @@ pub use corecast_shard::{
     Accept, Arrival, Backend, BatchReport, BatchReported, CompressionStats, Config, ConnectionId,
     Context, Feed, FeedStats, Handler, LatencySummary, Leave, Leaving, Left, Limits, Message,
     PageError, Pages, PublishError, PublishReport, Publisher, Reject, Reported, ShardId,
-    ShardPanic, StartError, Stats, TimerContext, TooMany, UpdateOptions, UserCharge, Waker, config,
+    ShardPanic, StartError, Stats, TimerContext, TlsError, TlsStats, TooMany, UpdateOptions,
+    UserCharge, Waker, config,
 };
 pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 

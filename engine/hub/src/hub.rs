@@ -134,6 +134,14 @@ impl Hub {
         sent
     }
 
+    /// Takes note that the peer took bytes that no [`sent`](Self::sent) tells of, such as a part of
+    /// an encrypted record: it has not stalled.
+    pub fn progressed(&mut self, conn: ConnId, now: Timestamp) {
+        if let Some(slot) = self.slots.get_mut(conn) {
+            slot.outbox.progressed(now);
+        }
+    }
+
     /// Takes note that the socket takes nothing for now (`true`), or takes something again.
     /// A blocked connection is not on the dirty list; what waits meanwhile is subject to policy.
     pub fn set_blocked(&mut self, conn: ConnId, blocked: bool) {

@@ -1,6 +1,6 @@
 //! What the program says to people: lines on stdout, complaints on stderr, numbers that read well.
 
-use corecast::Stats;
+use corecast::{Engine, Stats};
 use indicatif::MultiProgress;
 use std::fmt;
 use std::io::{self, Write};
@@ -13,6 +13,16 @@ pub(crate) fn say(line: impl fmt::Display) {
         let mut out = io::stdout().lock();
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     });
+}
+
+/// Writes where an engine listens: a line for each address, the first of them for `listen`.
+pub(crate) fn say_addresses(engine: &Engine) {
+    let (listen, secure) = (engine.local_addr(), engine.secure_addr());
+    let is_secure = secure == Some(listen);
+    say(format_args!("listening on {}://{listen}/", if is_secure { "https" } else { "http" }));
+    if let Some(address) = secure.filter(|_| !is_secure) {
+        say(format_args!("listening on https://{address}/"));
+    }
 }
 
 /// Writes one line to stderr.

@@ -4,10 +4,11 @@
 use std::fs::File;
 use std::io::IoSlice;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::door::Door;
 use crate::handler::Handler;
 use crate::limits::{ACCEPTS_PER_TURN_MAX, REFUSALS_PER_TURN_MAX};
 use crate::refusal::{self, FULL};
@@ -18,24 +19,25 @@ use crate::{edge, pace, socket};
 const REST: Duration = Duration::from_millis(100);
 
 /// Accepts until the executor ends the task.
-pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Rc<OwnedFd>) {
+pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, door: Door) {
+    let listener = &door.socket;
     let mut reserve = Reserve::open();
-    while let Err(error) = shard.watch.listener(listener.as_fd()) {
+    while let Err(error) = shard.watch.listener(&door) {
         tracing::error!(shard = shard.id.0, %error, "cannot watch the listener: trying again");
         shard.sleep(REST).await;
     }
     loop {
-        let accepted = socket::accept_waiting(&listener, ACCEPTS_PER_TURN_MAX, |fd, peer| {
-            admit(&shard, fd, peer, false);
+        let accepted = socket::accept_waiting(listener, ACCEPTS_PER_TURN_MAX, |fd, peer| {
+            admit(&shard, fd, peer, door.secure);
         });
         match accepted {
-            Ok(false) => shard.listening.wait().await,
+            Ok(false) => shard.listening[usize::from(door.secure)].wait().await,
             // Others want their turn, and the executor a look at its rings.
             Ok(true) => pace::pause(&shard).await,
             Err(error) if socket::is_exhaustion(&error) => {
                 shard.stats.accept_errors.add(1);
                 tracing::warn!(shard = shard.id.0, %error, "cannot accept: refusing who waits");
-                reserve.refuse_waiting(&listener);
+                reserve.refuse_waiting(&door);
                 shard.sleep(REST).await;
             }
             Err(error) => {
@@ -49,18 +51,18 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, listener: Rc<OwnedFd>) 
 }
 
 /// Gives a connection its place, or refuses it: when the shard is full, or its address has spent
-/// its budget. Who would have to do a TLS handshake first (`is_secure`) is not told why.
-pub(crate) fn admit<H: Handler>(shard: &Shard<H>, fd: OwnedFd, peer: SocketAddr, is_secure: bool) {
+/// its budget. Who would have to do a TLS handshake first (`secure`) is not told why.
+pub(crate) fn admit<H: Handler>(shard: &Shard<H>, fd: OwnedFd, peer: SocketAddr, secure: bool) {
     if shard.live.get() >= shard.config.connection.connections_max {
         shard.stats.refused.add(1);
-        return refusal::refuse(shard, fd, (!is_secure).then_some(FULL));
+        return refusal::refuse(shard, fd, (!secure).then_some(FULL));
     }
     match edge::enter(shard, peer) {
-        Ok(entrance) => shard.admit(fd, peer, entrance),
+        Ok(entrance) => shard.admit(fd, peer, entrance, secure),
         Err(denied) => {
             let answer = refusal::note(shard, peer, denied);
             shard.stats.refused.add(1);
-            refusal::refuse(shard, fd, (!is_secure).then_some(answer));
+            refusal::refuse(shard, fd, (!secure).then_some(answer));
         }
     }
 }
@@ -74,13 +76,15 @@ impl Reserve {
     }
 
     /// Answers who waits in the accept queue with 503, one at a time, on the reserve's descriptor.
-    fn refuse_waiting(&mut self, listener: &OwnedFd) {
+    fn refuse_waiting(&mut self, door: &Door) {
         for _ in 0..REFUSALS_PER_TURN_MAX {
             self.0 = None;
             let mut refused = false;
-            let _ = socket::accept_waiting(listener, 1, |fd, _| {
+            let _ = socket::accept_waiting(&door.socket, 1, |fd, _| {
                 refused = true;
-                let _ = socket::write(fd.as_raw_fd(), &[IoSlice::new(FULL)]);
+                if !door.secure {
+                    let _ = socket::write(fd.as_raw_fd(), &[IoSlice::new(FULL)]);
+                }
                 socket::shut(fd.as_raw_fd(), Shutdown::Write);
             });
             *self = Self::open();

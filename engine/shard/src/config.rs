@@ -2,6 +2,7 @@
 
 mod bounds;
 mod edge;
+mod tls;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::limits;
 
 pub use bounds::Bound;
 pub use edge::{AddressConfig, Over, ProxyConfig, ProxyHeader, ProxyProtocol, UserConfig};
+pub use tls::{CertificateConfig, TlsConfig, TlsVersion};
 
 /// Settings of an engine. The defaults work; every field has a unit in its name and a bound among
 /// [`Config::bounds`].
@@ -56,6 +58,8 @@ pub struct Config {
     pub poll: PollConfig,
     /// Compression of messages.
     pub compression: CompressionConfig,
+    /// TLS (`wss://`).
+    pub tls: TlsConfig,
 }
 
 /// How frames reach the sockets.
@@ -245,6 +249,7 @@ impl Default for Config {
             flush: FlushConfig::default(),
             poll: PollConfig::default(),
             compression: CompressionConfig::default(),
+            tls: TlsConfig::default(),
         }
     }
 }

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::RawFd;
 use std::task::Poll;
 
 use corecast_hub::session::{ClosedBy, Inbound, Phase, Session};
@@ -15,11 +14,12 @@ use corecast_wire::{Frame, Input};
 use crate::closing::{fail, own_close, panicked, shut_if_flushed};
 use crate::handler::{Handler, Message};
 use crate::meter::{self, Metered};
-use crate::shard::{Shard, Slot, Unhandled, slot_mut};
+use crate::shard::{Shard, Slot, slot_mut};
 use crate::socket::Written;
-use crate::stream::Watched;
+use crate::stream::{Stream, Watched};
+use crate::unhandled::Unhandled;
 use crate::upgrade::{self, Shaken};
-use crate::{flush, limits, pace, proxy};
+use crate::{flush, limits, pace, proxy, tls};
 
 /// Does what there is to do for a connection. With its end its slot is free and its socket closed.
 pub(crate) fn turn<H: Handler>(shard: &Shard<H>, conn: ConnId) {
@@ -28,7 +28,11 @@ pub(crate) fn turn<H: Handler>(shard: &Shard<H>, conn: ConnId) {
         let Some(slot) = slot_mut(&mut slots, conn) else { return };
         slot.begin_turn();
         shard.look_again(conn);
-        let announced = proxy::go_on(shard, slot);
+        slot.stream.push();
+        let announced = match proxy::go_on(shard, slot) {
+            Poll::Ready(true) => tls::queue::go_on(slot, shard.departure.is_refusing()),
+            other => other,
+        };
         (announced, slot.session.phase() == Phase::Upgrading)
     };
     let outcome = match announced {
@@ -65,6 +69,7 @@ fn shake<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
 pub(crate) fn watch<H: Handler>(shard: &Shard<H>, conn: ConnId, wanted: Watched) -> bool {
     let mut slots = shard.slots.borrow_mut();
     let Some(slot) = slot_mut(&mut slots, conn) else { return true };
+    let wanted = if slot.stream.is_clear() { wanted } else { Watched::ReadsAndRoom };
     let Err(error) = shard.watch.connection(conn, &mut slot.stream, wanted) else { return true };
     tracing::warn!(shard = shard.id.0, %error, "cannot watch a connection");
     slot.session.lost(ClosedBy::Transport, &error.to_string());
@@ -280,7 +285,7 @@ fn handle<H: Handler>(
             Ok(Some(Inbound::Text(text))) => Message::Text(text),
             Ok(Some(Inbound::Binary(bytes))) => Message::Binary(bytes),
             Ok(Some(Inbound::Ping(payload))) => {
-                answer_ping(shard, conn, stream.raw(), payload);
+                answer_ping(shard, conn, stream, payload);
                 continue;
             }
             Ok(Some(Inbound::Close { reply })) => {
@@ -326,12 +331,12 @@ fn handle<H: Handler>(
 
 /// Queues a pong. A socket that takes bytes gets a pong for each ping; one that does not, for the
 /// latest only.
-fn answer_ping<H: Handler>(shard: &Shard<H>, conn: ConnId, fd: RawFd, payload: &[u8]) {
+fn answer_ping<H: Handler>(shard: &Shard<H>, conn: ConnId, stream: &mut Stream, payload: &[u8]) {
     let replaces = shard.hub.borrow().outbox(conn).is_some_and(|outbox| {
         outbox.is_pong_pending() && !outbox.is_blocked() && !outbox.close_queued()
     });
     if replaces {
-        flush::write_now(shard, conn, fd);
+        flush::write_now(shard, conn, stream);
     }
     shard.hub.borrow_mut().pong(conn, Frame::pong(payload));
 }
@@ -345,6 +350,9 @@ fn write_head<H: Handler>(shard: &Shard<H>, conn: ConnId) -> io::Result<()> {
         && let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn)
     {
         outcome = slot.stream.write(head);
+        if slot.stream.take_moved() {
+            hub.progressed(conn, shard.clock.now());
+        }
     }
     let written = match outcome {
         // The watch tells of room in the socket. Room for packets comes back without a word from

@@ -76,6 +76,12 @@ fn perform<H: Handler>(shard: &Shard<H>, job: &Job) -> u64 {
             shard.edge.set_limits(Arc::clone(limits));
             1
         }
+        Job::Tls(settings) => {
+            if let Some(desk) = &shard.tls {
+                desk.set(Arc::clone(settings));
+            }
+            1
+        }
         Job::Node(_) | Job::Tell { .. } => unreachable!("done where they are taken out"),
         Job::Leave(order) => {
             drop(hub);

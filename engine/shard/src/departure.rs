@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use corecast_hub::session::{ClosedBy, Phase};
 use corecast_hub::{ConnId, Flush, Hub, Timestamp};
 
 use crate::closing::{own_close, panicked};
+use crate::door::Door;
 use crate::handler::Handler;
 use crate::leave::{Left, Order};
 use crate::limits::{ACCEPTS_PER_TURN_MAX, TURNS_MAX};
@@ -94,18 +95,21 @@ impl Departure {
 }
 
 /// Leaves, up to the last Close; what follows is to wait for the peers. `accepting` is the task
-/// that takes connections in.
+/// that takes connections in at each door.
 pub(crate) async fn run<H: Handler>(
     shard: &Rc<Shard<H>>,
-    listener: &Rc<OwnedFd>,
-    accepting: glommio::Task<()>,
+    accepting: Vec<(Door, glommio::Task<()>)>,
 ) {
-    let ending = end_listening(Rc::clone(shard), Rc::clone(listener), accepting);
-    let ending = glommio::spawn_local(ending);
+    let ends = accepting.into_iter().map(|(door, accepting)| {
+        glommio::spawn_local(end_listening(Rc::clone(shard), door, accepting))
+    });
+    let ending: Vec<_> = ends.collect();
     tell_all(shard).await;
     let lingering = Cell::new(true);
     let until_listened = async {
-        ending.await;
+        for ending in ending {
+            ending.await;
+        }
         lingering.set(false);
     };
     futures_lite::future::zip(close_all(shard, &lingering), until_listened).await;
@@ -114,12 +118,9 @@ pub(crate) async fn run<H: Handler>(
 
 /// Takes in who has begun to connect, and nobody else; then the listener is closed. Nobody is reset
 /// who believes that he is connected.
-async fn end_listening<H: Handler>(
-    shard: Rc<Shard<H>>,
-    listener: Rc<OwnedFd>,
-    accepting: glommio::Task<()>,
-) {
-    if let Err(error) = socket::ignore_new(&listener) {
+async fn end_listening<H: Handler>(shard: Rc<Shard<H>>, door: Door, accepting: glommio::Task<()>) {
+    let listener = &door.socket;
+    if let Err(error) = socket::ignore_new(listener) {
         tracing::debug!(shard = shard.id.0, %error, "who comes while it closes may be reset");
     }
     while let Some(order) = shard.departure.order()
@@ -129,8 +130,8 @@ async fn end_listening<H: Handler>(
         shard.sleep(rest.min(LOOK_EVERY)).await;
     }
     accepting.cancel().await;
-    let take = |fd, peer| accept::admit(&shard, fd, peer, false);
-    while let Ok(true) = socket::accept_waiting(&listener, ACCEPTS_PER_TURN_MAX, take) {
+    let take = |fd, peer| accept::admit(&shard, fd, peer, door.secure);
+    while let Ok(true) = socket::accept_waiting(listener, ACCEPTS_PER_TURN_MAX, take) {
         pace::pause(&shard).await;
     }
     // The thread keeps a copy of it: who comes now is to be refused, not to wait for a reset.

@@ -11,7 +11,8 @@ use corecast_hub::{Codec, Namespaces, Timestamp};
 
 use crate::budget::Budgets;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, TlsConfig};
+use crate::door::{self, Addresses};
 use crate::edge::Limits;
 use crate::error::{ShardPanic, StartError};
 use crate::handler::Handler;
@@ -24,6 +25,7 @@ use crate::pages::Pages;
 use crate::publisher::Publisher;
 use crate::stats::{Reader, ShardStats, Stats};
 use crate::thread::{self, FeedSeed, Seed};
+use crate::tls::{TlsError, TlsSettings};
 use crate::versions::Versions;
 use crate::waiters::Waiters;
 use crate::{ShardId, setup};
@@ -35,7 +37,9 @@ const INBOX_SPARE: usize = 16;
 /// half a second and blocks until it has ended, or on a shard's own thread only begins to.
 #[derive(Debug)]
 pub struct Engine {
-    address: SocketAddr,
+    addresses: Addresses,
+    /// The settings of TLS, as they are now.
+    tls: Lock<Option<Arc<TlsSettings>>>,
     mesh: Arc<Mesh>,
     clock: Clock,
     topic_bytes_max: usize,
@@ -63,7 +67,8 @@ impl Engine {
         let namespaces = Arc::new(Namespaces::new(config.namespaces.clone())?);
         let cpus = setup::cpus(&config)?;
         setup::check_machine(cpus.len())?;
-        let (address, listeners) = setup::listeners(&config, cpus.len())?;
+        let tls = setup::tls(&config)?;
+        let (addresses, listeners) = door::open(&config, cpus.len())?;
         let clock = Clock::start();
         let (mesh, mailboxes) = connect_all(&config, cpus.len())?;
         let stats: Box<[_]> = cpus.iter().map(|_| Arc::new(ShardStats::default())).collect();
@@ -74,7 +79,8 @@ impl Engine {
         let epoch = clock.wall_ns().unsigned_abs();
         let feed = FeedSeed { codec, namespaces: Arc::clone(&namespaces), epoch };
         let engine = Self {
-            address,
+            addresses,
+            tls: Lock::new(tls.clone()),
             mesh: Arc::clone(&mesh),
             clock,
             topic_bytes_max,
@@ -87,11 +93,12 @@ impl Engine {
         };
         let budgets = Arc::new(Budgets::default());
         let parts = cpus.iter().zip(listeners).zip(mailboxes).zip(&stats).enumerate();
-        for (index, (((&cpu, listener), mailbox), stats)) in parts {
+        for (index, (((&cpu, listeners), mailbox), stats)) in parts {
             let seed = Seed {
                 id: setup::shard_id(index),
                 cpu,
-                listener,
+                listeners,
+                tls: tls.clone(),
                 mailbox,
                 config: Arc::clone(&config),
                 pages: pages.clone(),
@@ -122,7 +129,34 @@ impl Engine {
     /// The address that is listened on, with the port that the kernel chose where 0 was asked for.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.addresses.listen
+    }
+
+    /// The address that speaks TLS, if any does: the same where only one is listened on.
+    #[must_use]
+    pub fn secure_addr(&self) -> Option<SocketAddr> {
+        self.addresses.secure
+    }
+
+    /// Reads certificates, keys and authorities again, and takes them with all other settings of
+    /// TLS that a handshake starts from. Connections that are there keep what they have.
+    ///
+    /// # Errors
+    /// What is wrong with them: then nothing changes. Also where the engine speaks no TLS, which
+    /// takes a listener and so a restart.
+    pub fn set_tls(&self, config: &TlsConfig) -> Result<Vec<String>, TlsError> {
+        let mut held = self.tls.lock();
+        let Some(before) = held.as_ref().filter(|_| config.is_on()) else {
+            let problem = "TLS is turned on and off by a restart".to_owned();
+            return Err(TlsError::Setting { key: "tls.certificates".to_owned(), problem });
+        };
+        let settings = Arc::new(TlsSettings::load(config, Some(before))?);
+        for inbox in &self.mesh.inboxes {
+            inbox.post(Job::Tls(Arc::clone(&settings)));
+        }
+        let warnings = settings.warnings().to_vec();
+        *held = Some(settings);
+        Ok(warnings)
     }
 
     /// A handle that publishes from anywhere.

@@ -25,6 +25,9 @@ pub enum StartError {
     /// The machine lacks something.
     #[error("{}", sentences(.0))]
     Machine(Vec<Finding>),
+    /// TLS cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] crate::TlsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}{}", listen_advice(.source))]
     Listen {
@@ -50,9 +53,11 @@ impl StartError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Listen { .. } => 69,
-            Self::Setting { .. } | Self::Namespaces(_) | Self::Machine(_) | Self::Shard { .. } => {
-                78
-            }
+            Self::Setting { .. }
+            | Self::Namespaces(_)
+            | Self::Machine(_)
+            | Self::Tls(_)
+            | Self::Shard { .. } => 78,
         }
     }
 }

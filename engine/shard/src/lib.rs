@@ -23,6 +23,7 @@ mod connection;
 mod context;
 mod courier;
 mod departure;
+mod door;
 mod edge;
 mod engine;
 mod error;
@@ -52,7 +53,9 @@ mod stream;
 mod sweep;
 mod thread;
 mod timers;
+mod tls;
 mod turns;
+mod unhandled;
 mod upgrade;
 mod versions;
 mod waiters;
@@ -75,7 +78,8 @@ pub use leave::{Leave, Leaving, Left};
 pub use mesh::{BatchReport, BatchReported, PublishReport, Reported};
 pub use pages::{PageError, Pages};
 pub use publisher::Publisher;
-pub use stats::{CompressionStats, FeedStats, LatencySummary, Stats};
+pub use stats::{CompressionStats, FeedStats, LatencySummary, Stats, TlsStats};
+pub use tls::{TlsError, TlsSettings};
 pub use wake::Waker;
 
 /// One shard of an engine, from 0.

@@ -1,16 +1,17 @@
 //! The life of a shard on its thread: its tasks, and the order in which it leaves.
 
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use corecast_hub::Timestamp;
 use corecast_hub::session::ClosedBy;
 
+use crate::door::Listener;
 use crate::flush::Flusher;
 use crate::handler::Handler;
 use crate::mesh::Mailbox;
 use crate::shard::Shard;
+use crate::signal::Signal;
 use crate::thread::Started;
 use crate::{accept, carrier, courier, departure, pace, round, sweep};
 
@@ -23,13 +24,17 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// The life of a shard: its tasks run until it is told to leave.
 pub(crate) async fn live<H: Handler>(
     shard: Rc<Shard<H>>,
-    listener: socket2::Socket,
+    listeners: Vec<Listener>,
     mailbox: Mailbox,
     started: Started,
 ) {
     let flusher = Flusher::new(&shard);
-    let listener = Rc::new(OwnedFd::from(listener));
-    let accept = glommio::spawn_local(accept::run(Rc::clone(&shard), Rc::clone(&listener)));
+    let doors = listeners.into_iter().map(Listener::into_door);
+    let accepting = doors.map(|door| {
+        let task = glommio::spawn_local(accept::run(Rc::clone(&shard), door.clone()));
+        (door, task)
+    });
+    let accepting: Vec<_> = accepting.collect();
     let tasks = [
         glommio::spawn_local(round::run(Rc::clone(&shard), flusher)),
         glommio::spawn_local(sweep::run(Rc::clone(&shard))),
@@ -41,7 +46,7 @@ pub(crate) async fn live<H: Handler>(
     let _ = started.send(Ok(()));
     drop(started);
     shard.left.wait().await;
-    departure::run(&shard, &listener, accept).await;
+    departure::run(&shard, accepting).await;
     wait_until_deadline(&shard).await;
     abort_all(&shard);
     wait_while_they_go(&shard).await;
@@ -49,7 +54,7 @@ pub(crate) async fn live<H: Handler>(
         task.cancel().await;
     }
     shard.mail.forget();
-    shard.listening.forget();
+    shard.listening.iter().for_each(Signal::forget);
     shard.holding_back.forget();
     shard.left.forget();
     shard.ticking.forget();

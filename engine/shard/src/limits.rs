@@ -126,6 +126,29 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// The longest time that can be configured for a connection: 30 days, in milliseconds.
 pub const TIME_MS_CEILING: u64 = 30 * 24 * 3_600_000;
 
+/// TLS handshakes of one shard that are under way at once. Each holds a few KiB.
+pub const TLS_HANDSHAKES_MAX: u32 = 1_024;
+
+/// Certificates that a configuration takes.
+pub const TLS_CERTIFICATES_MAX: usize = 256;
+
+/// Bytes of a certificate's or key's file.
+pub const TLS_FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Plaintext of one socket that is encrypted at once: two records. What the socket does not take of
+/// it waits with the connection, so that more would only be more memory for those who read slowly.
+pub const TLS_WRITE_BYTES_MAX: usize = 32 * 1024;
+
+/// Ciphertext of many sockets that one submission writes: it stays in the second-level cache.
+pub const TLS_ARENA_BYTES: usize = 512 * 1024;
+
+/// Bytes of a handshake that a client without a certificate may send before it is done, of which
+/// any may be incomplete; one record.
+pub const TLS_HELLO_BYTES_MAX: usize = 18 * 1024;
+
+/// The same where client certificates are taken: a chain of them takes several records.
+pub const TLS_CHAIN_BYTES_MAX: usize = 64 * 1024;
+
 /// Pages that a builder takes.
 pub const PAGES_MAX: usize = 256;
 

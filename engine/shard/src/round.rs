@@ -16,8 +16,8 @@ use crate::handler::Handler;
 use crate::limits::WATCH_EVENTS_MAX;
 use crate::shard::{Shard, slot_mut};
 use crate::spin::Spin;
-use crate::watch::{INBOX, LISTENER};
-use crate::{signal, turns, wake};
+use crate::watch::{INBOX, LISTENER, SECURE_LISTENER};
+use crate::{signal, tls, turns, wake};
 
 /// Without anything due, the shard looks around so often; while it leaves, more often: what ends a
 /// task does not wake it.
@@ -50,6 +50,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mut flusher: Flusher) {
         shard.timers.fire(now);
         turns::give(&shard);
         flusher.turn(&shard);
+        tls::queue::give(&shard);
     }
 }
 
@@ -96,10 +97,8 @@ async fn serve_others<H: Handler>(shard: &Shard<H>, flusher: &mut Flusher) -> Du
 fn sleep_max<H: Handler>(shard: &Shard<H>, flusher: &Flusher) -> Duration {
     let longest = if shard.leaving.get().is_some() { SLEEP_LEAVING_MAX } else { SLEEP_MAX };
     let now = shard.clock.now();
-    [shard.timers.idle(now), shard.wakes.idle(now), flusher.idle(shard, now)]
-        .into_iter()
-        .flatten()
-        .fold(longest, Duration::min)
+    let others = [shard.timers.idle(now), shard.wakes.idle(now), flusher.idle(shard, now)];
+    others.into_iter().chain([tls::queue::idle(shard, now)]).flatten().fold(longest, Duration::min)
 }
 
 fn tell<H: Handler>(shard: &Shard<H>, events: &[Event]) {
@@ -107,7 +106,8 @@ fn tell<H: Handler>(shard: &Shard<H>, events: &[Event]) {
     for event in events {
         let data = event.data.u64();
         match data {
-            LISTENER => shard.listening.raise(),
+            LISTENER => shard.listening[0].raise(),
+            SECURE_LISTENER => shard.listening[1].raise(),
             INBOX => {}
             _ => {
                 let conn = ConnId { index: data as u32, generation: (data >> 32) as u32 };

@@ -1,14 +1,14 @@
-//! What is settled before the first thread starts: bounds, machine, cores, listening sockets.
+//! What is settled before the first thread starts: bounds, machine, cores.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 use corecast_hub::{Namespaces, RuleError, Rules};
 use corecast_tuning::{Facts, start_problems};
-use socket2::Socket;
 
+use crate::ShardId;
 use crate::config::Config;
 use crate::error::StartError;
-use crate::{ShardId, socket};
+use crate::tls::TlsSettings;
 
 /// Checks every setting against its bounds.
 pub(crate) fn check(config: &Config) -> Result<(), StartError> {
@@ -52,23 +52,19 @@ pub(crate) fn check_machine(shards: usize) -> Result<(), StartError> {
     if problems.is_empty() { Ok(()) } else { Err(StartError::Machine(problems)) }
 }
 
-/// One listening socket for each shard, on one address.
-pub(crate) fn listeners(
-    config: &Config,
-    shards: usize,
-) -> Result<(SocketAddr, Vec<Socket>), StartError> {
-    let asked = config.listen;
-    if asked.port() != 0 && socket::in_use(asked) {
-        let source = std::io::ErrorKind::AddrInUse.into();
-        return Err(StartError::Listen { address: asked, source });
+/// The files of TLS, if it is spoken. What is odd about them is logged.
+pub(crate) fn tls(config: &Config) -> Result<Option<Arc<TlsSettings>>, StartError> {
+    if let Some((name, problem)) = config.tls.problem() {
+        return Err(StartError::Setting { name, problem: problem.to_owned() });
     }
-    let first = socket::listen(asked, &config.socket)?;
-    let address = first.local_addr().ok().and_then(|address| address.as_socket()).unwrap_or(asked);
-    let mut listeners = vec![first];
-    for _ in 1..shards {
-        listeners.push(socket::listen(address, &config.socket)?);
+    if !config.tls.is_on() {
+        return Ok(None);
     }
-    Ok((address, listeners))
+    let settings = TlsSettings::load(&config.tls, None)?;
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
+    Ok(Some(Arc::new(settings)))
 }
 
 /// The number of a shard. `check` has bounded it.

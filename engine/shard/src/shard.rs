@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,9 @@ use crate::signal::{self, Signal};
 use crate::stats::ShardStats;
 use crate::stream::Stream;
 use crate::timers::{Sleep, Timers};
+use crate::tls::{Desk, Tls};
 use crate::turns::Turns;
+use crate::unhandled::Unhandled;
 use crate::upgrade::Handshake;
 use crate::wake::Wakes;
 use crate::watch::Watch;
@@ -80,8 +83,8 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) turns: Turns,
     /// Who may be woken.
     pub(crate) wakes: Wakes,
-    /// Wakes the listener's task.
-    pub(crate) listening: Signal,
+    /// Wakes the listener's task, and that of the listener that speaks TLS.
+    pub(crate) listening: [Signal; 2],
     /// There is something to write.
     pub(crate) flush: Cell<bool>,
     /// Wakes the shard's main task when it is to leave.
@@ -105,6 +108,8 @@ pub(crate) struct Shard<H: Handler> {
     /// Filled and emptied by `note_slow`.
     slow: RefCell<Vec<(ConnId, SlowReason)>>,
     congested: Cell<u32>,
+    /// What all TLS connections share, where there may be any.
+    pub(crate) tls: Option<Rc<Desk>>,
 }
 
 /// The connections of a shard, by the index that the hub gave them.
@@ -153,6 +158,7 @@ impl<H: Handler> Shard<H> {
         handler: H,
         watch: Watch,
         compression: Compression,
+        tls: Option<Rc<Desk>>,
     ) -> Self {
         let room = config.mesh.pending_publishes_max / 2 / mesh.inboxes.len();
         let messages_per_turn = room.clamp(1, limits::MESSAGES_PER_TURN_MAX);
@@ -185,7 +191,7 @@ impl<H: Handler> Shard<H> {
             mail: Signal::default(),
             turns: Turns::default(),
             wakes: Wakes::default(),
-            listening: Signal::default(),
+            listening: <[Signal; 2]>::default(),
             flush: Cell::new(false),
             left: Signal::default(),
             leaving: Cell::new(None),
@@ -199,6 +205,7 @@ impl<H: Handler> Shard<H> {
             closes: RefCell::new(Vec::new()),
             slow: RefCell::new(Vec::new()),
             congested: Cell::new(0),
+            tls,
         }
     }
 
@@ -218,7 +225,13 @@ impl<H: Handler> Shard<H> {
 
     /// Takes a new socket in. Its session begins with the handshake, and its deadlines run from
     /// now.
-    pub(crate) fn admit(&self, fd: OwnedFd, peer: SocketAddr, entrance: Option<Box<Entrance>>) {
+    pub(crate) fn admit(
+        &self,
+        fd: OwnedFd,
+        peer: SocketAddr,
+        entrance: Option<Box<Entrance>>,
+        secure: bool,
+    ) {
         let now = self.clock.now();
         let conn = self.hub.borrow_mut().connect(now);
         let connection = &self.config.connection;
@@ -230,9 +243,10 @@ impl<H: Handler> Shard<H> {
             },
         );
         let session = Session::new(receiver, now);
+        let tls = self.tls.as_ref().filter(|_| secure);
         let mut slot = Slot {
             conn,
-            stream: Stream::new(fd),
+            stream: Stream::new(fd, tls.map(|desk| Tls::new(desk, now))),
             peer,
             entrance,
             session,
@@ -460,31 +474,10 @@ impl<D> Slot<D> {
     }
 }
 
-/// What was read and not handled.
-pub(crate) struct Unhandled {
-    bytes: Vec<u8>,
-    handled: usize,
-}
-
-impl Unhandled {
-    pub(crate) fn new(bytes: Vec<u8>) -> Option<Box<Self>> {
-        (!bytes.is_empty()).then(|| Box::new(Self { bytes, handled: 0 }))
-    }
-
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.handled..]
-    }
-
-    /// Only the last `left` bytes are still not handled.
-    pub(crate) fn leave(&mut self, left: usize) {
-        self.handled = self.bytes.len() - left;
-    }
-}
-
 /// The slot of a connection, unless it is gone.
 pub(crate) fn slot_mut<D>(slots: &mut Slots<D>, conn: ConnId) -> Option<&mut Slot<D>> {
     slots.get_mut(conn.index as usize)?.as_mut().filter(|slot| slot.conn == conn)
 }
 
 // What an idle connection costs here, beside its place in the hub. A KiB is soon spent.
-const _: () = assert!(size_of::<Option<Slot<()>>>() <= 224 && size_of::<Stream>() <= 8);
+const _: () = assert!(size_of::<Option<Slot<()>>>() <= 232 && size_of::<Stream>() <= 16);

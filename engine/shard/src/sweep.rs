@@ -65,6 +65,10 @@ fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &F
             // It waits for room in its socket, or for memory, of which nobody tells.
             slot.wake(&shard.turns);
         }
+        if slot.stream.tls.as_ref().is_some_and(|tls| tls.is_late(now)) {
+            slot.session.lost(ClosedBy::Timeout, "the TLS handshake took too long");
+            slot.abort(&shard.turns);
+        }
         match slot.session.poll_timeout(&shard.sessions, now) {
             None if slot.blocked || !hub.is_quiet(slot.conn) => {}
             None => {

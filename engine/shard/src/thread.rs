@@ -19,6 +19,7 @@ use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::compression::Compression;
 use crate::config::Config;
+use crate::door::{Listener, Spare};
 use crate::edge::Edge;
 use crate::engine::Outcome;
 use crate::error::{ShardPanic, StartError};
@@ -28,8 +29,9 @@ use crate::mesh::{Mailbox, Mesh};
 use crate::pages::Pages;
 use crate::shard::Shard;
 use crate::stats::ShardStats;
+use crate::tls::{Desk, TlsSettings};
 use crate::watch::Watch;
-use crate::{ShardId, life, setup};
+use crate::{ShardId, life, setup, socket};
 
 /// Entries of the executor's rings. No socket waits on them.
 const RING_DEPTH: usize = 1_024;
@@ -46,7 +48,9 @@ const DRAIN_AFTER_PANIC: Duration = Duration::from_secs(5);
 pub(crate) struct Seed {
     pub(crate) id: ShardId,
     pub(crate) cpu: usize,
-    pub(crate) listener: socket2::Socket,
+    pub(crate) listeners: Vec<Listener>,
+    /// What TLS handshakes start from, where there are any.
+    pub(crate) tls: Option<Arc<TlsSettings>>,
     pub(crate) mailbox: Mailbox,
     pub(crate) config: Arc<Config>,
     pub(crate) pages: Pages,
@@ -111,23 +115,19 @@ fn run<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H, started: Started)
 struct Made<H: Handler> {
     executor: LocalExecutor,
     shard: Rc<Shard<H>>,
-    listener: socket2::Socket,
+    listeners: Vec<Listener>,
     mailbox: Mailbox,
 }
 
 impl<H: Handler> Made<H> {
     /// Runs the shard to its end. Returns the message of the panic that ended it, if one did.
     fn run(self, mesh: &Mesh, outcome: &Outcome, started: Started) -> Option<String> {
-        let Self { executor, shard, listener, mailbox } = self;
-        // To end the listener with when its task cannot: one that stays in its SO_REUSEPORT group
-        // gets its share of the connections, and nobody accepts them.
-        let spare = listener.try_clone();
+        let Self { executor, shard, listeners, mailbox } = self;
+        let spare = Spare::of(&listeners);
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            executor.run(life::live(Rc::clone(&shard), listener, mailbox, started));
+            executor.run(life::live(Rc::clone(&shard), listeners, mailbox, started));
         }));
-        if let Ok(spare) = spare {
-            let _ = spare.shutdown(Shutdown::Both);
-        }
+        spare.end();
         mesh.close_inbox(shard.id);
         outcome.note_left(shard.departure.left());
         match ran {
@@ -198,6 +198,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
     let watch = Watch::new(inbox).map_err(|error| error.to_string())?;
     let handler = factory(seed.id);
     let edge = Edge::new(&seed.config, seed.budgets, Arc::clone(&seed.stats));
+    let tls = seed.tls.map(|settings| Rc::new(Desk::new(&seed.config.tls, settings)));
     let shard = Shard::new(
         seed.id,
         seed.config,
@@ -212,16 +213,17 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         handler,
         watch,
         compression,
+        tls,
     );
-    let (listener, mailbox) = (seed.listener, seed.mailbox);
-    Ok(Made { executor, shard: Rc::new(shard), listener, mailbox })
+    let (listeners, mailbox) = (seed.listeners, seed.mailbox);
+    Ok(Made { executor, shard: Rc::new(shard), listeners, mailbox })
 }
 
 /// A shard that died lets its peers know by ending their connections.
 fn disconnect_all<H: Handler>(shard: &Shard<H>) {
     if let Ok(slots) = shard.slots.try_borrow() {
         for slot in slots.iter().flatten() {
-            slot.stream.shut(Shutdown::Both);
+            socket::shut(slot.stream.raw(), Shutdown::Both);
         }
     }
 }

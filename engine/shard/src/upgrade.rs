@@ -300,11 +300,12 @@ fn try_answer<H: Handler>(
         return Ok(Some(Answer::Refuse(going_away())));
     }
     let upgrade = Upgrade::parse(request)?;
+    let (is_secure, certificate) = came_in_by(shard, conn);
     let arrival = Arrival {
         peer,
         proxy,
-        is_secure: false,
-        client_certificate: None,
+        is_secure,
+        client_certificate: certificate.as_deref(),
         shard: shard.id,
         conn,
         wakes: &shard.wakes,
@@ -315,6 +316,15 @@ fn try_answer<H: Handler>(
         Ok(Ok(accept)) => Some(switch(shard, (conn, peer), &upgrade, accept)),
         Ok(Err(reject)) => reject.into_refusal().map(refuse),
         Err(Panicked) => Some(Answer::Refuse(plain(500, "internal error"))),
+    })
+}
+
+/// Whether TLS stands in between, and the client's certificate in DER, if it has shown one.
+fn came_in_by<H: Handler>(shard: &Shard<H>, conn: ConnId) -> (bool, Option<Vec<u8>>) {
+    let slots = shard.slots.borrow();
+    let slot = slots.get(conn.index as usize).and_then(Option::as_ref);
+    slot.map_or((false, None), |slot| {
+        (slot.stream.is_secure(), slot.stream.client_certificate().map(<[u8]>::to_vec))
     })
 }
 

@@ -5,7 +5,7 @@
 //! forgets a socket when it is closed.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use corecast_hub::ConnId;
@@ -14,11 +14,15 @@ use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::Timespec;
 
+use crate::door::Door;
 use crate::mesh::Inbox;
 use crate::stream::{Stream, Watched};
 
 /// Stands for the listener: no connection has this place and this generation.
 pub(crate) const LISTENER: u64 = u64::MAX;
+
+/// Stands for the listener that speaks TLS.
+pub(crate) const SECURE_LISTENER: u64 = u64::MAX - 2;
 
 /// Stands for the bell of the inbox: its descriptor need only wake.
 pub(crate) const INBOX: u64 = u64::MAX - 1;
@@ -46,9 +50,10 @@ impl Watch {
     ///
     /// # Errors
     /// When the kernel has no room for it.
-    pub(crate) fn listener(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn listener(&self, door: &Door) -> io::Result<()> {
         let flags = EventFlags::IN | EventFlags::ET;
-        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(LISTENER), flags)?)
+        let data = EventData::new_u64(if door.secure { SECURE_LISTENER } else { LISTENER });
+        Ok(epoll::add(&self.epoll, &door.socket, data, flags)?)
     }
 
     /// From now on the connection is told of what is `wanted`, of what is there already included.
@@ -61,7 +66,7 @@ impl Watch {
         stream: &mut Stream,
         wanted: Watched,
     ) -> io::Result<()> {
-        if stream.watched >= wanted {
+        if stream.socket.watched >= wanted {
             return Ok(());
         }
         let mut flags = EventFlags::IN | EventFlags::PRI | EventFlags::RDHUP | EventFlags::ET;
@@ -69,12 +74,12 @@ impl Watch {
             flags |= EventFlags::OUT;
         }
         let data = EventData::new_u64(u64::from(conn.generation) << 32 | u64::from(conn.index));
-        if stream.watched == Watched::No {
+        if stream.socket.watched == Watched::No {
             epoll::add(&self.epoll, stream.fd(), data, flags)?;
         } else {
             epoll::modify(&self.epoll, stream.fd(), data, flags)?;
         }
-        stream.watched = wanted;
+        stream.socket.watched = wanted;
         Ok(())
     }
 

@@ -52,6 +52,11 @@ impl Outbox {
         sent
     }
 
+    /// The peer took bytes which are not known as bytes of a frame.
+    pub(crate) fn progressed(&mut self, now: Timestamp) {
+        self.progress_at = now;
+    }
+
     /// Replaces the pending pong; false when the Close frame was queued.
     pub(crate) fn set_pong(&mut self, frame: Frame, ledger: &Ledger) -> bool {
         if self.close_queued() {

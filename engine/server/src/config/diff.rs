@@ -27,6 +27,11 @@ impl Change {
         self.key.starts_with("namespaces[")
     }
 
+    /// Whether it belongs to TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.key.starts_with("tls.")
+    }
+
     /// The old value in TOML, `none` where there is none.
     pub(crate) fn before(&self) -> String {
         text(self.from.as_ref())

@@ -5,7 +5,7 @@ use super::bounds;
 use super::reference::REFERENCE;
 use super::{ServerConfig, make};
 use corecast::Namespace;
-use corecast::config::PolicyRule;
+use corecast::config::{CertificateConfig, PolicyRule};
 use std::sync::LazyLock;
 use toml::{Table, Value};
 
@@ -101,6 +101,11 @@ pub(super) fn sample() -> Table {
     config.auth.sources.push(SourceConfig::default());
     let pattern = "quote.*".to_owned();
     config.engine.policies.push(PolicyRule { pattern, policy: corecast::Policy::Latest });
+    config
+        .engine
+        .tls
+        .certificates
+        .push(CertificateConfig { chain: "fullchain.pem".into(), key: "privkey.pem".into() });
     make::table(&config)
 }
 

@@ -27,6 +27,7 @@ pub(crate) mod shared;
 pub(crate) mod shutdown;
 mod source;
 mod text;
+mod tls;
 mod tree;
 mod warnings;
 

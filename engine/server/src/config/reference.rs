@@ -3,11 +3,13 @@
 
 use super::auth;
 use super::keys::{Key, key};
+use super::tls::TLS;
 use corecast::Policy;
 
 /// In the order in which the reference tells them.
-pub(super) const REFERENCE: &[Key] =
-    &joined::<{ OWN.len() + auth::reference::KEYS.len() }>(&[OWN, auth::reference::KEYS]);
+pub(super) const REFERENCE: &[Key] = &joined::<
+    { OWN.len() + auth::reference::KEYS.len() + TLS.len() },
+>(&[OWN, auth::reference::KEYS, TLS]);
 
 const OWN: &[Key] = &[
     key("listen", "", "Address and port to listen on; port 0 lets the kernel choose one.")

@@ -10,7 +10,7 @@ use crate::auth::Auth;
 use crate::cli::common::{CommonArgs, ServingArgs, override_with_options};
 use crate::cli::exit::Failure;
 use crate::cli::{self, logs};
-use corecast::config::ConnectionConfig;
+use corecast::config::{ConnectionConfig, TlsConfig};
 use corecast::{Config, Engine, Limits, Namespace, Namespaces, Policy};
 
 /// The settings of a running program, and where they came from.
@@ -106,6 +106,7 @@ impl Settings {
                 return;
             }
         };
+        let tls_applies = apply_tls(engine, &self.running.engine.tls, &new.engine.tls);
         let changes = diff(&self.running, &new);
         if changes.is_empty() {
             tracing::info!("configuration reloaded: nothing has changed");
@@ -126,7 +127,7 @@ impl Settings {
         for change in &changes {
             let is_applied = match change.is_namespace() {
                 true => namespaces_apply,
-                false => change.is_reloadable(),
+                false => change.is_reloadable() && (tls_applies || !change.is_tls()),
             };
             tell(change, is_applied);
         }
@@ -135,6 +136,13 @@ impl Settings {
         self.apply_limits(&new.engine, engine);
         if namespaces_apply {
             self.running.engine.namespaces = new.engine.namespaces;
+        }
+        if tls_applies {
+            let TlsConfig { listen, handshakes_max, handshake_timeout_ms, .. } =
+                self.running.engine.tls;
+            let new = new.engine.tls;
+            self.running.engine.tls =
+                TlsConfig { listen, handshakes_max, handshake_timeout_ms, ..new };
         }
     }
 
@@ -205,6 +213,27 @@ fn apply_namespaces(engine: &Engine, namespaces: &[Namespace]) -> bool {
     let Ok(namespaces) = Namespaces::new(namespaces.to_vec()) else { return false };
     engine.set_namespaces(namespaces);
     true
+}
+
+/// Reads the files of TLS again, where it is spoken. Gives whether they were taken: if anything is
+/// wrong with them, those before stay in use.
+fn apply_tls(engine: &Engine, running: &TlsConfig, new: &TlsConfig) -> bool {
+    if !running.is_on() {
+        return false;
+    }
+    match engine.set_tls(new) {
+        Ok(warnings) => {
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            tracing::info!("certificates read again: new connections get them");
+            true
+        }
+        Err(error) => {
+            tracing::error!("the certificates before stay in use: {error}");
+            false
+        }
+    }
 }
 
 fn tell(change: &Change, is_applied: bool) {

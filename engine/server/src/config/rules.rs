@@ -33,6 +33,9 @@ pub(super) fn check(config: &ServerConfig, root: &Node) -> Vec<Problem> {
     for (key, message) in edge::problems(&config.engine) {
         say(key, message);
     }
+    if let Some((key, message)) = config.engine.tls.problem() {
+        say(key, message.to_owned());
+    }
     if let Some(message) = path_problem(&config.feed) {
         say("feed.path", message);
     }

@@ -70,6 +70,7 @@ fn not_compressed(namespace: &Namespace, config: &ServerConfig) -> Option<String
 fn shared_addresses(config: &ServerConfig) -> Option<String> {
     let listeners = [
         ("listen", Some(config.engine.listen)),
+        ("tls.listen", config.engine.tls.listen),
         ("ingest.tcp", config.ingest.tcp),
         ("admin.listen", config.admin.listen),
     ];

@@ -94,7 +94,7 @@ pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
     let config = settings.running().clone();
     let control = Control::start(Arc::clone(&engine), settings)?;
     let gateways = Gateways::start(&control, &config, engine.publisher())?;
-    report::say(format_args!("listening on http://{}/", engine.local_addr()));
+    report::say_addresses(&engine);
     gateways.tell();
     crate::service::start(&control, &engine);
 

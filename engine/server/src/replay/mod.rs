@@ -115,7 +115,7 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
     let engine = Arc::new(engine);
     let shutdown = settings.running().shutdown.clone();
     let control = Control::start(Arc::clone(&engine), settings)?;
-    report::say(format_args!("listening on http://{}/", engine.local_addr()));
+    report::say_addresses(&engine);
     crate::service::start(&control, &engine);
     wait_for_clients(args.wait_clients, &audience, &control);
 

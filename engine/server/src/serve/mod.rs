@@ -65,7 +65,7 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
     let config = settings.running().clone();
     let control = Control::start(Arc::clone(&engine), settings)?;
     let gateways = Gateways::start(&control, &config, engine.publisher())?;
-    report::say(format_args!("listening on http://{}/", engine.local_addr()));
+    report::say_addresses(&engine);
     gateways.tell();
     service::start(&control, &engine);
     if namespaces::are_built_in(&config.engine.namespaces) {

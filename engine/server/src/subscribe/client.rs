@@ -15,14 +15,18 @@ use crate::report::{complain, span};
 use corecast_feed::event::{Subscribed, Welcome};
 use corecast_feed::{Event, EventError, Reconnect};
 use futures_util::{FutureExt, SinkExt, StreamExt};
+use rustls::ClientConfig;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -30,6 +34,8 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) url: FeedUrl,
+    /// Whom to trust over TLS; the machine's own authorities where nothing is said.
+    pub(crate) trust: Option<Arc<ClientConfig>>,
     pub(crate) user: Option<String>,
     pub(crate) wish: Wish,
     pub(crate) mode: Mode,
@@ -125,7 +131,8 @@ impl Client {
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
-        let connecting = connect_async_with_config(request, Some(config), true);
+        let connector = self.trust.clone().map(Connector::Rustls);
+        let connecting = connect_async_tls_with_config(request, Some(config), true, connector);
         let problem = match timeout(CONNECT_WITHIN, connecting).await {
             Ok(Ok((socket, _))) => return Ok(socket),
             Ok(Err(WsError::Http(response))) => {
@@ -134,6 +141,9 @@ impl Client {
             }
             Ok(Err(WsError::Io(error))) => {
                 format!("cannot reach {url}: {error}; start a server with corecast serve")
+            }
+            Ok(Err(WsError::Tls(error))) => {
+                format!("cannot reach {url}: {error}; --ca FILE names the authority to trust")
             }
             Ok(Err(error)) => format!("cannot reach {url}: {error}"),
             Err(_) => format!("cannot reach {url}: no answer in time"),

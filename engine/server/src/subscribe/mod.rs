@@ -7,6 +7,7 @@ mod limits;
 mod output;
 mod plan;
 mod stats;
+mod tls;
 mod track;
 mod url;
 
@@ -18,6 +19,9 @@ use corecast_feed::command::DeliveryPolicy;
 use corecast_feed::value::{Delivery, Rate};
 use output::{Mode, Output};
 use plan::Wish;
+use rustls::ClientConfig;
+use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::time::Instant;
 use track::Tracks;
 use url::FeedUrl;
@@ -32,7 +36,8 @@ Examples:
   corecast subscribe quote.BTCUSD
   corecast subscribe 'trade.*' book.BTCUSD@100ms --json
   corecast subscribe quote.BTCUSD --raw --count 1 | jq .bid
-  corecast subscribe '>' --max-hz 1 --stats")]
+  corecast subscribe '>' --max-hz 1 --stats
+  corecast subscribe '>' --url wss://localhost:9443/feed --ca authority.pem")]
 pub(crate) struct SubscribeArgs {
     /// Topics, variants such as book.X@100ms, and patterns: * is one token, > the rest
     #[arg(required = true, value_name = "TOPIC")]
@@ -67,6 +72,10 @@ pub(crate) struct SubscribeArgs {
     #[arg(default_value = "ws://127.0.0.1:9001/feed")]
     url: FeedUrl,
 
+    /// Trust the authorities in this PEM file, and no others, for wss://
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+
     /// The user to be; the server must allow ?user=
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -79,14 +88,15 @@ pub(crate) struct SubscribeArgs {
 /// When the server cannot be reached at first, or wants nothing of this client.
 pub(crate) fn run(args: &SubscribeArgs) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Software, format!("cannot start: {error}"));
+    let trust = args.ca.as_deref().map(tls::trusting).transpose()?;
     let runtime = runtime().map_err(failed)?;
     runtime.block_on(async {
         let mut signals = Signals::new().map_err(failed)?;
-        client(args).run(&mut signals).await
+        client(args, trust).run(&mut signals).await
     })
 }
 
-fn client(args: &SubscribeArgs) -> Client {
+fn client(args: &SubscribeArgs, trust: Option<Arc<ClientConfig>>) -> Client {
     let mode = match (args.json, args.raw, args.stats) {
         (true, ..) => Mode::Json,
         (_, true, _) => Mode::Raw,
@@ -97,6 +107,7 @@ fn client(args: &SubscribeArgs) -> Client {
     let wish = Wish { topics: args.topics.clone(), policy: Some(policy) };
     Client {
         url: args.url.clone(),
+        trust,
         user: args.user.clone(),
         wish,
         mode,

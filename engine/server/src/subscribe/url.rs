@@ -1,4 +1,4 @@
-//! Where the feed is: `ws://HOST[:PORT]/PATH`.
+//! Where the feed is: `ws://HOST[:PORT]/PATH`, or `wss://`.
 
 use crate::publish::http::percent_encoded;
 use corecast_feed::Subprotocol;
@@ -36,12 +36,14 @@ impl FromStr for FeedUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text.starts_with("wss://") {
-            return Err("this program speaks no TLS: use ws://".to_owned());
-        }
-        let wrong = || "expected ws://HOST:PORT/feed, such as ws://127.0.0.1:9001/feed".to_owned();
+        let wrong = || {
+            "expected ws://HOST:PORT/feed or wss://HOST:PORT/feed, such as \
+             ws://127.0.0.1:9001/feed"
+                .to_owned()
+        };
         let uri: Uri = text.parse().map_err(|_| wrong())?;
-        let is_whole = uri.scheme_str() == Some("ws") && uri.host().is_some_and(|h| !h.is_empty());
+        let is_whole = matches!(uri.scheme_str(), Some("ws" | "wss"))
+            && uri.host().is_some_and(|h| !h.is_empty());
         if is_whole { Ok(Self(uri)) } else { Err(wrong()) }
     }
 }
@@ -75,6 +77,6 @@ mod tests {
             let error = bad.parse::<FeedUrl>().expect_err(bad);
             assert!(error.contains("ws://HOST"), "{bad}: {error}");
         }
-        assert!("wss://a/feed".parse::<FeedUrl>().expect_err("TLS").contains("no TLS"));
+        assert!("wss://a/feed".parse::<FeedUrl>().is_ok());
     }
 }

@@ -3,9 +3,9 @@
 
 use corecast_hub::limits::{OUTBOX_BYTES_CEILING, OUTBOX_FRAMES_CEILING, OUTBOX_TIME_CEILING};
 
-use super::Config;
+use super::{Config, TlsConfig};
 use crate::error::StartError;
-use crate::limits::{NETWORKS_MAX, SHARDS_MAX, TIME_MS_CEILING};
+use crate::limits::{NETWORKS_MAX, SHARDS_MAX, TIME_MS_CEILING, TLS_CERTIFICATES_MAX};
 
 /// What a number may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,8 +84,18 @@ fn values(config: &Config) -> Vec<(Bound, u64)> {
         ("compression.inflaters_max", compression.inflaters_max.into(), 0, 1 << 20),
         ("policies", config.policies.len() as u64, 0, corecast_hub::limits::RULES_MAX as u64),
     ];
-    let rows = rows.into_iter().chain(edge(config));
+    let rows = rows.into_iter().chain(edge(config)).chain(tls(&config.tls));
     rows.map(|(key, value, min, max)| (Bound { key, min, max }, value)).collect()
+}
+
+/// Those of TLS.
+fn tls(tls: &TlsConfig) -> [(&'static str, u64, u64, u64); 4] {
+    [
+        ("tls.certificates", tls.certificates.len() as u64, 0, TLS_CERTIFICATES_MAX as u64),
+        ("tls.versions", tls.versions.len() as u64, 0, 2),
+        ("tls.handshakes_max", tls.handshakes_max.into(), 1, 1 << 20),
+        ("tls.handshake_timeout_ms", tls.handshake_timeout_ms, 1, TIME_MS_CEILING),
+    ]
 }
 
 /// Those of the edge.

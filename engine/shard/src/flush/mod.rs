@@ -2,6 +2,7 @@
 //! something queued.
 
 mod ring;
+mod secure;
 mod window;
 
 use std::io::IoSlice;
@@ -16,8 +17,10 @@ use crate::handler::Handler;
 use crate::limits::GATHER_FRAMES_MAX;
 use crate::shard::{Shard, Slot, slot_mut};
 use crate::socket::{self, Written};
+use crate::stream::Stream;
 use crate::turns::Turns;
 use ring::Ring;
+use secure::Secure;
 use window::Window;
 
 /// What writes to the sockets, and its buffers.
@@ -31,6 +34,8 @@ pub(crate) struct Flusher {
     dirty: Vec<ConnId>,
     targets: Vec<(ConnId, RawFd)>,
     written: Vec<Written>,
+    /// What is encrypted before it is written.
+    secure: Secure,
 }
 
 impl Flusher {
@@ -57,6 +62,7 @@ impl Flusher {
             dirty: Vec::new(),
             targets: Vec::new(),
             written: Vec::new(),
+            secure: Secure::default(),
         }
     }
 
@@ -93,7 +99,9 @@ impl Flusher {
         shard.hub.borrow_mut().take_dirty(&mut dirty);
         for chunk in dirty.chunks(self.batch_max) {
             self.write(shard, chunk);
-            self.settle(shard);
+            settle(shard, &self.targets, &self.written);
+            let ring = self.ring.as_mut().filter(|_| self.secure.len() > self.direct_max);
+            self.secure.flush(shard, ring);
         }
         dirty.clear();
         self.dirty = dirty;
@@ -102,9 +110,14 @@ impl Flusher {
 
     fn write<H: Handler>(&mut self, shard: &Shard<H>, chunk: &[ConnId]) {
         let mut slots = shard.slots.borrow_mut();
+        let secure = &mut self.secure;
         let fds = chunk.iter().filter_map(|&conn| {
-            let slot = slot_mut(&mut slots, conn)?;
-            (!slot.abort).then_some((conn, slot.stream.raw()))
+            let slot = slot_mut(&mut slots, conn).filter(|slot| !slot.abort)?;
+            if slot.stream.is_secure() {
+                secure.push(conn);
+                return None;
+            }
+            Some((conn, slot.stream.raw()))
         });
         self.targets.clear();
         self.targets.extend(fds);
@@ -118,55 +131,61 @@ impl Flusher {
         }
         assert_eq!(self.targets.len(), self.written.len(), "each target has an outcome");
     }
+}
 
-    /// Tells hub and sessions what became of the writes.
-    fn settle<H: Handler>(&self, shard: &Shard<H>) {
-        let now = shard.clock.now();
-        let mut slots = shard.slots.borrow_mut();
-        let mut hub = shard.hub.borrow_mut();
-        let (mut frames, mut bytes) = (0, 0);
-        for (&(conn, fd), &written) in self.targets.iter().zip(&self.written) {
-            let Some(slot) = slot_mut(&mut slots, conn) else { continue };
-            match written {
-                Written::Bytes(n) => {
-                    let sent = hub.sent(conn, n, now);
-                    frames += u64::from(sent.frames);
-                    bytes += n as u64;
-                    if let Some(published_at) = sent.published_at {
-                        shard.stats.latency.record(now.0.saturating_sub(published_at.0));
-                    }
-                    if sent.finished_close {
-                        if slot.session.close_sent(now) {
-                            socket::shut(fd, std::net::Shutdown::Write);
-                        }
-                        // Where the peer's side is shut already, that was all.
-                        slot.wake(&shard.turns);
-                    }
-                    if hub.outbox(conn).is_some_and(Outbox::is_begun) {
-                        // A short write: the socket is full.
-                        block(&mut hub, slot, &shard.turns);
-                    }
+/// Tells hub and sessions what became of the writes.
+fn settle<H: Handler>(shard: &Shard<H>, targets: &[(ConnId, RawFd)], written: &[Written]) {
+    let now = shard.clock.now();
+    let mut slots = shard.slots.borrow_mut();
+    let mut hub = shard.hub.borrow_mut();
+    let (mut frames, mut bytes) = (0, 0);
+    for (&(conn, _), &written) in targets.iter().zip(written) {
+        let Some(slot) = slot_mut(&mut slots, conn) else { continue };
+        match written {
+            Written::Bytes(n) => {
+                let sent = hub.sent(conn, n, now);
+                frames += u64::from(sent.frames);
+                bytes += n as u64;
+                if let Some(published_at) = sent.published_at {
+                    shard.stats.latency.record(now.0.saturating_sub(published_at.0));
                 }
-                Written::WouldBlock => block(&mut hub, slot, &shard.turns),
-                Written::Failed(error) => {
-                    let error = std::io::Error::from_raw_os_error(error);
-                    slot.session.lost(ClosedBy::Transport, &error.to_string());
-                    slot.abort(&shard.turns);
+                if sent.finished_close {
+                    if slot.session.close_sent(now) {
+                        slot.stream.shut(std::net::Shutdown::Write);
+                    }
+                    // Where the peer's side is shut already, that was all.
+                    slot.wake(&shard.turns);
+                }
+                if hub.outbox(conn).is_some_and(Outbox::is_begun) {
+                    // A short write: the socket is full.
+                    block(&mut hub, slot, &shard.turns);
                 }
             }
+            Written::WouldBlock => block(&mut hub, slot, &shard.turns),
+            Written::Failed(error) => {
+                let error = std::io::Error::from_raw_os_error(error);
+                slot.session.lost(ClosedBy::Transport, &error.to_string());
+                slot.abort(&shard.turns);
+            }
         }
-        shard.stats.writes.add(self.targets.len() as u64);
-        shard.stats.deliveries.add(frames);
-        shard.stats.bytes_out.add(bytes);
     }
+    shard.stats.writes.add(targets.len() as u64);
+    shard.stats.deliveries.add(frames);
+    shard.stats.bytes_out.add(bytes);
 }
 
 /// Writes to one socket at once, out of turn. What it does not take is left to the next flush, and
 /// so is a failure.
-pub(crate) fn write_now<H: Handler>(shard: &Shard<H>, conn: ConnId, fd: RawFd) {
+pub(crate) fn write_now<H: Handler>(shard: &Shard<H>, conn: ConnId, stream: &mut Stream) {
     let mut hub = shard.hub.borrow_mut();
     let mut written = Vec::new();
-    write_directly(&hub, &[(conn, fd)], &mut written);
+    match &mut stream.tls {
+        None => write_directly(&hub, &[(conn, stream.socket.raw())], &mut written),
+        Some(tls) => {
+            let slices = hub.outbox(conn).into_iter().flat_map(Outbox::slices);
+            written.push(tls.write_all(&stream.socket, slices.take(GATHER_FRAMES_MAX)));
+        }
+    }
     if let [Written::Bytes(bytes)] = written[..] {
         let sent = hub.sent(conn, bytes, shard.clock.now());
         shard.stats.writes.add(1);

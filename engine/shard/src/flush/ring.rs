@@ -5,6 +5,7 @@
 //! outlive it.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::RawFd;
 
 use corecast_hub::{ConnId, Hub};
@@ -73,6 +74,30 @@ impl Ring {
         self.submit(pending, written);
     }
 
+    /// Writes once to each target its span of the arena.
+    pub(crate) fn send(
+        &mut self,
+        arena: &[u8],
+        spans: &[Range<usize>],
+        targets: &[(ConnId, RawFd)],
+        written: &mut Vec<Written>,
+    ) {
+        written.resize(targets.len(), Written::WouldBlock);
+        let mut pending = 0;
+        for (index, (&(_, fd), span)) in targets.iter().zip(spans).enumerate() {
+            let bytes = &arena[span.clone()];
+            if bytes.is_empty() {
+                written[index] = Written::Bytes(0);
+                continue;
+            }
+            let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            let entry = opcode::Send::new(types::Fd(fd), bytes.as_ptr(), length);
+            self.push(&entry.flags(FLAGS).build().user_data(index as u64));
+            pending += 1;
+        }
+        self.submit(pending, written);
+    }
+
     /// Lists the slices of every target, and the message headers that point into the list.
     fn describe(&mut self, hub: &Hub, targets: &[(ConnId, RawFd)]) {
         self.slices.clear();
@@ -98,9 +123,9 @@ impl Ring {
     }
 
     fn push(&mut self, entry: &Entry) {
-        // SAFETY: the entry points at frames that the hub holds and at `headers` and `slices`; the
-        // caller keeps the hub borrowed, and this struct unchanged, until `submit` has seen every
-        // completion.
+        // SAFETY: the entry points at frames that the hub holds and at `headers` and `slices`, or
+        // into an arena; the caller keeps the hub or the arena borrowed, and this struct unchanged,
+        // until `submit` has seen every completion.
         let pushed = unsafe { self.ring.submission().push(entry) };
         assert!(pushed.is_ok(), "a batch is never larger than the ring");
     }

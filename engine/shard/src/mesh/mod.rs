@@ -30,6 +30,7 @@ pub use publication::{PublishReport, Reported};
 use crate::ShardId;
 use crate::edge::Limits;
 use crate::leave::Order;
+use crate::tls::TlsSettings;
 use admission::{Admission, Ticket};
 use refusals::Refusals;
 
@@ -48,6 +49,8 @@ pub(crate) enum Job {
     Namespaces(Arc<Namespaces>),
     /// Bounds in the place of those before.
     Limits(Arc<Limits>),
+    /// What TLS handshakes start from, in the place of what was before.
+    Tls(Arc<TlsSettings>),
     /// For one connection.
     Direct { to: ConnId, what: Direct, _ticket: Ticket },
     /// Leave: close every connection, force it by the deadline.

@@ -62,6 +62,9 @@ pub(crate) struct ShardStats {
     pub(crate) accept_errors: Count,
     /// Rounds of its loop: at least one a second while it lives.
     pub(crate) rounds: Count,
+    pub(crate) tls_handshakes: Count,
+    pub(crate) tls_resumed: Count,
+    pub(crate) tls_failed: Count,
     pub(crate) feed: FeedCounts,
     pub(crate) compression: CompressionCounts,
     pub(crate) latency: Histogram,
@@ -115,12 +118,26 @@ pub struct Stats {
     pub handler_panics: u64,
     /// Failures to accept: out of descriptors or memory.
     pub accept_errors: u64,
+    /// Of TLS.
+    pub tls: TlsStats,
     /// Of the feed.
     pub feed: FeedStats,
     /// Of compression.
     pub compression: CompressionStats,
     /// From publish to the kernel, of the oldest frame in each write, since the last reading.
     pub latency: LatencySummary,
+}
+
+/// Handshakes of TLS, since the engine's start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsStats {
+    /// Those that were done.
+    pub handshakes: u64,
+    /// Of them, those that resumed an earlier session by its ticket.
+    pub resumed: u64,
+    /// Those that failed: what came was no TLS, or nothing that both sides speak.
+    pub failed: u64,
 }
 
 /// Percentiles in nanoseconds, within 6 %.
@@ -215,6 +232,9 @@ impl Reader {
             stats.violations += shard.violations.read();
             stats.handler_panics += shard.handler_panics.read();
             stats.accept_errors += shard.accept_errors.read();
+            stats.tls.handshakes += shard.tls_handshakes.read();
+            stats.tls.resumed += shard.tls_resumed.read();
+            stats.tls.failed += shard.tls_failed.read();
             shard.feed.add_to(&mut stats.feed);
             shard.compression.add_to(&mut stats.compression);
             for (sum, count) in buckets.iter_mut().zip(&shard.latency.0) {

@@ -1,0 +1,137 @@
+//! Whose TLS handshake goes on. A step of one takes as long as hundreds of deliveries, so they have
+//! a queue of their own: one step in a round of the shard, and while there is other work, at most
+//! half of the time.
+
+use std::net::Shutdown;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use corecast_hub::session::{ClosedBy, Phase};
+use corecast_hub::{ConnId, Timestamp};
+
+use super::desk::Desk;
+use super::link::Gathered;
+use crate::handler::Handler;
+use crate::shard::{Shard, Slot, slot_mut};
+use crate::signal;
+
+/// Connections that get a place in one round of the shard.
+const LET_IN_MAX: u32 = 64;
+
+/// Goes on with a handshake, as far as that costs nothing. Ready(true): it is done, or was done
+/// before. Ready(false): the connection is over.
+pub(crate) fn go_on<D>(slot: &mut Slot<D>, is_leaving: bool) -> Poll<bool> {
+    let stream = &mut slot.stream;
+    let Some(tls) = stream.tls.as_deref_mut().filter(|tls| tls.is_shaking()) else {
+        return Poll::Ready(true);
+    };
+    if slot.abort {
+        return Poll::Ready(false);
+    }
+    if slot.session.phase() != Phase::Upgrading {
+        // It was refused before it began: what still comes in is thrown away.
+        tls.give_up();
+        return Poll::Ready(true);
+    }
+    match tls.gather(&mut stream.socket) {
+        Gathered::Nothing if is_leaving => return Poll::Ready(false),
+        Gathered::Nothing => {}
+        Gathered::NoPlace if is_leaving => return Poll::Ready(false),
+        Gathered::NoPlace => tls.list(slot.conn, true),
+        Gathered::Due => {
+            tls.list(slot.conn, false);
+            signal::note();
+        }
+        Gathered::Ended => return Poll::Ready(false),
+    }
+    Poll::Pending
+}
+
+/// Lets one handshake go on, if it is time to.
+pub(crate) fn give<H: Handler>(shard: &Shard<H>) {
+    let Some(desk) = &shard.tls else { return };
+    if desk.due.borrow().is_empty() {
+        return let_in(shard, desk);
+    }
+    let begun = shard.clock.now();
+    if !idle(shard, begun).is_some_and(|pause| pause.is_zero()) {
+        return;
+    }
+    loop {
+        let Some(conn) = desk.due.borrow_mut().pop_front() else { break };
+        if step(shard, conn) {
+            break;
+        }
+    }
+    let ended = shard.clock.now();
+    desk.rest_until.set(ended.after(ended.since(begun)));
+    desk.work_before.set(work(shard));
+    let_in(shard, desk);
+}
+
+/// How long no handshake is to go on, or `None` where none can.
+pub(crate) fn idle<H: Handler>(shard: &Shard<H>, now: Timestamp) -> Option<Duration> {
+    let desk = shard.tls.as_ref()?;
+    if desk.due.borrow().is_empty() {
+        let some_get_in = !desk.waiting.borrow().is_empty() && desk.free_places() > 0;
+        return some_get_in.then_some(Duration::ZERO);
+    }
+    let others_work = work(shard) != desk.work_before.get();
+    Some(if others_work { desk.rest_until.get().since(now) } else { Duration::ZERO })
+}
+
+/// What the shard has done for others so far.
+fn work<H: Handler>(shard: &Shard<H>) -> u64 {
+    shard.stats.writes.read().wrapping_add(shard.stats.messages_in.read())
+}
+
+/// Those who wait for a place get their turn while there is one.
+fn let_in<H: Handler>(shard: &Shard<H>, desk: &Rc<Desk>) {
+    let mut waiting = desk.waiting.borrow_mut();
+    if waiting.is_empty() {
+        return;
+    }
+    let mut slots = shard.slots.borrow_mut();
+    let mut free = desk.free_places().min(LET_IN_MAX);
+    while free > 0 {
+        let Some(conn) = waiting.pop_front() else { return };
+        if let Some(slot) = slot_mut(&mut slots, conn)
+            && let Some(tls) = &mut slot.stream.tls
+        {
+            tls.unlist();
+            slot.wake(&shard.turns);
+            free -= 1;
+        }
+    }
+    // Those who have gone meanwhile are no more than those who are there.
+    if waiting.len() > 2 * shard.live.get() as usize + LET_IN_MAX as usize {
+        waiting.retain(|conn| slot_mut(&mut slots, *conn).is_some());
+    }
+}
+
+/// One step of one handshake; false where there is no such connection any more.
+fn step<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
+    let mut slots = shard.slots.borrow_mut();
+    let Some(slot) = slot_mut(&mut slots, conn) else { return false };
+    let Slot { stream, session, .. } = slot;
+    let Some(tls) = &mut stream.tls else { return false };
+    tls.unlist();
+    match tls.step(&stream.socket) {
+        Ok(()) if tls.is_shaking() => {}
+        Ok(()) => {
+            shard.stats.tls_handshakes.add(1);
+            shard.stats.tls_resumed.add(u64::from(tls.is_resumed()));
+        }
+        Err(error) => {
+            shard.stats.tls_failed.add(1);
+            tracing::debug!(shard = shard.id.0, peer = %slot.peer, %error, "TLS handshake failed");
+            session.lost(ClosedBy::Transport, &format!("the TLS handshake failed: {error}"));
+            // As behind a refusal: the alert is to arrive.
+            session.drain(shard.clock.now());
+            stream.shut(Shutdown::Write);
+        }
+    }
+    slot.wake(&shard.turns);
+    true
+}

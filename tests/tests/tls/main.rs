@@ -1,0 +1,8 @@
+//! TLS with the real program: what a client of another make sees, and what an attacker.
+//!
+//! The files are named by what one fears.
+
+mod client;
+mod files;
+mod messages_do_not_pass;
+mod server;
