@@ -56,8 +56,25 @@ impl FeedClient {
     ///
     /// # Errors
     /// As [`FeedClient::open`].
-    pub fn on(mut client: RawClient, target: &str, protocols: &[&str]) -> Result<Self> {
-        let subprotocol = client.upgrade_to(target, protocols)?;
+    pub fn on(client: RawClient, target: &str, protocols: &[&str]) -> Result<Self> {
+        Self::upgrade(client, target, protocols, &[])
+    }
+
+    /// Connects to `/feed` with these headers.
+    ///
+    /// # Errors
+    /// As [`FeedClient::open`].
+    pub fn open_with(server: SocketAddr, headers: &[(&str, &str)]) -> Result<Self> {
+        Self::upgrade(RawClient::connect(server)?, "/feed", &[], headers)
+    }
+
+    fn upgrade(
+        mut client: RawClient,
+        target: &str,
+        protocols: &[&str],
+        headers: &[(&str, &str)],
+    ) -> Result<Self> {
+        let subprotocol = client.upgrade_with(target, protocols, headers)?;
         let (welcome, kept) = (Value::Null, VecDeque::new());
         let mut this = Self { client, welcome, subprotocol, heartbeats: 0, kept, ids: 0 };
         this.welcome = this.next()?;

@@ -121,12 +121,38 @@ impl RawClient {
     /// # Errors
     /// When the server does not accept it.
     pub fn upgrade_to(&mut self, target: &str, protocols: &[&str]) -> Result<Option<String>> {
-        let host = self.stream.peer_addr()?.to_string();
-        self.send(&client::request(&host, target, KEY, protocols, &[])?)?;
-        let head = self.read_head()?;
+        self.upgrade_with(target, protocols, &[])
+    }
+
+    /// As [`RawClient::upgrade_to`], with these further headers.
+    ///
+    /// # Errors
+    /// When the server does not accept it.
+    pub fn upgrade_with(
+        &mut self,
+        target: &str,
+        protocols: &[&str],
+        headers: &[(&str, &str)],
+    ) -> Result<Option<String>> {
+        let head = self.ask(target, protocols, headers)?;
         let verified = client::verify(head.text.as_bytes(), KEY, protocols);
         verified.wrap_err_with(|| head.text.clone())?;
         Ok(head.header("sec-websocket-protocol").map(ToOwned::to_owned))
+    }
+
+    /// Asks for a WebSocket, and gives the head of the answer, whatever it is.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn ask(
+        &mut self,
+        target: &str,
+        protocols: &[&str],
+        headers: &[(&str, &str)],
+    ) -> Result<Head> {
+        let host = self.stream.peer_addr()?.to_string();
+        self.send(&client::request(&host, target, KEY, protocols, headers)?)?;
+        self.read_head()
     }
 
     /// Ends the connection with RST.

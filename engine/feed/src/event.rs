@@ -16,7 +16,7 @@ pub use answers::{
 pub use parse::EventError;
 pub use stream::{
     Direct, Gap, GoingAway, Heartbeat, Member, Message, Moved, Snapshot, StateChange, Welcome,
-    WelcomeLimits,
+    WelcomeAuth, WelcomeLimits,
 };
 
 /// What a server says. Serialises as the protocol's JSON; [`Event::parse`] reads it.
@@ -31,7 +31,7 @@ pub enum Event<'a> {
     /// Answers `subscribe`, in one part or several; without `id`, tells of topics that a pattern
     /// of the client matches.
     Subscribed(Subscribed<'a>),
-    /// Answers `unsubscribe`.
+    /// Answers `unsubscribe`; without `id`, tells what the server has ended by itself.
     Unsubscribed(Unsubscribed<'a>),
     /// The state of a topic as of `seq`: forget what was before.
     Snapshot(Snapshot<'a>),

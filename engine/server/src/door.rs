@@ -2,6 +2,7 @@
 
 use crate::cli::exit::Failure;
 use crate::config::reload::Settings;
+use crate::doorkeeper::Doorkeeper;
 use crate::feed::{Bodies, FeedCodec, FeedHandler, FeedSettings};
 use crate::handler::ServerHandler;
 use crate::raw::{Audience, Inbound, RawHandler};
@@ -39,6 +40,7 @@ impl Door {
         let routes = Routes { echo, feed: feed.enabled.then(|| feed.path.as_str().into()) };
         let codec = FeedCodec::new(bodies);
         let sessions = FeedSettings::new(feed, &config, codec.clone(), audience.clone());
+        let auth = settings.auth();
         let known = routes.clone();
         let builder = Engine::builder()
             .config(config)
@@ -46,8 +48,9 @@ impl Door {
             .socket_path(move |path| known.is_socket_path(path));
         let engine = pages(builder)?.spawn(move |_| {
             let raw = RawHandler::new(inbound, audience.clone());
-            let feed = FeedHandler::new(shared.clone(), sessions.clone());
-            ServerHandler::new(routes.clone(), raw, feed)
+            let feed = FeedHandler::new(shared.clone(), sessions.clone(), auth.gatekeeper());
+            let door = Doorkeeper::new(auth.gatekeeper());
+            ServerHandler::new(routes.clone(), door, raw, feed)
         });
         Ok(engine?)
     }

@@ -1,5 +1,6 @@
 //! The handler of the program's engine: at each path the one that is asked for.
 
+use crate::doorkeeper::{Door, Doorkeeper, Entry, counted};
 use crate::feed::{FeedHandler, Session};
 use crate::raw::{self, RawHandler};
 use crate::route::{Route, RouteError, Routes};
@@ -13,6 +14,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct ServerHandler {
     routes: Routes,
+    door: Doorkeeper,
     raw: RawHandler,
     feed: FeedHandler,
 }
@@ -27,8 +29,13 @@ pub(crate) enum Peer {
 }
 
 impl ServerHandler {
-    pub(crate) fn new(routes: Routes, raw: RawHandler, feed: FeedHandler) -> Self {
-        Self { routes, raw, feed }
+    pub(crate) fn new(
+        routes: Routes,
+        door: Doorkeeper,
+        raw: RawHandler,
+        feed: FeedHandler,
+    ) -> Self {
+        Self { routes, door, raw, feed }
     }
 }
 
@@ -38,27 +45,24 @@ impl Handler for ServerHandler {
     fn on_upgrade(
         &mut self,
         request: &Upgrade<'_>,
-        _: &Arrival<'_>,
+        arrival: &Arrival<'_>,
     ) -> Result<Accept<Peer>, Reject> {
-        match self.routes.resolve(request.path()) {
-            Ok(Route::Echo) => Ok(Accept::new(Peer::Raw(raw::Peer::Echo))),
-            Ok(Route::Topic(topic)) => {
-                let topic = raw::Peer::Topic { topic: topic.into(), joined: false };
-                Ok(Accept::new(Peer::Raw(topic)))
-            }
-            Ok(Route::Feed) => {
-                let (session, subprotocol) = self.feed.on_upgrade(request)?;
-                let accept = Accept::new(Peer::Feed(session));
-                Ok(match subprotocol {
-                    Some(subprotocol) => accept.subprotocol(subprotocol),
-                    None => accept,
-                })
-            }
-            Err(RouteError::Unknown) => Err(Reject::new(404, self.unknown())),
+        let route = match self.routes.resolve(request.path()) {
+            Ok(route) => route,
+            Err(RouteError::Unknown) => return Err(Reject::new(404, self.unknown())),
             Err(RouteError::Encoding) => {
-                Err(Reject::new(400, "the path's percent-encoding is broken"))
+                return Err(Reject::new(400, "the path's percent-encoding is broken"));
             }
-        }
+        };
+        let door = if route == Route::Feed { Door::Feed } else { Door::Raw };
+        let entry = self.door.judge(door, request, arrival)?;
+        let topic = match route {
+            Route::Feed => return self.accept_feed(request, arrival, entry),
+            Route::Echo => None,
+            Route::Topic(topic) => Some(topic),
+        };
+        let Entry::Known(guest) = entry else { return Err(Reject::new(401, "a token is needed")) };
+        Ok(Accept::new(Peer::Raw(raw::Peer::new(topic.as_deref(), guest)?)))
     }
 
     fn on_open(&mut self, peer: &mut Peer, context: &mut Context<'_>) {
@@ -91,6 +95,13 @@ impl Handler for ServerHandler {
         }
     }
 
+    fn on_wake(&mut self, peer: &mut Peer, context: &mut Context<'_>) {
+        match peer {
+            Peer::Raw(peer) => self.raw.on_wake(peer, context),
+            Peer::Feed(session) => self.feed.on_wake(session, context),
+        }
+    }
+
     fn on_timer(&mut self, context: &mut TimerContext<'_>) -> Option<Duration> {
         self.routes.feed.as_ref()?;
         self.feed.on_timer(context)
@@ -112,6 +123,24 @@ impl Handler for ServerHandler {
 }
 
 impl ServerHandler {
+    fn accept_feed(
+        &mut self,
+        request: &Upgrade<'_>,
+        arrival: &Arrival<'_>,
+        entry: Entry,
+    ) -> Result<Accept<Peer>, Reject> {
+        let entry = match self.door.asks_nobody() {
+            true => Entry::Known(counted(self.feed.named(request)?, arrival)?),
+            false => entry,
+        };
+        let (session, subprotocol) = self.feed.accept(request, entry);
+        let accept = Accept::new(Peer::Feed(session));
+        Ok(match subprotocol {
+            Some(subprotocol) => accept.subprotocol(subprotocol),
+            None => accept,
+        })
+    }
+
     fn unknown(&self) -> String {
         match &self.routes.feed {
             Some(feed) => format!("topics are at /ws/<topic>, the feed is at {feed}"),

@@ -1,7 +1,9 @@
 //! The plain way to use topics, one per connection: `/ws/<topic>` joins it, and what one sends goes
 //! to the others. No protocol: a message is bytes.
 
-use corecast::{CloseCode, Context, Message, PublishError, SendStatus};
+use crate::guest::Guest;
+use corecast::{CloseCode, Context, Message, PublishError, Reject, SendStatus};
+use corecast_gate::Verb;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,13 +44,38 @@ pub(crate) struct RawHandler {
     audience: Audience,
 }
 
-/// What a connection came for.
+/// What a connection came for, and who it is.
 #[derive(Debug)]
-pub(crate) enum Peer {
+pub(crate) struct Peer {
+    wish: Wish,
+    /// None: somebody who may do everything, for ever.
+    guest: Option<Box<Guest>>,
+}
+
+#[derive(Debug)]
+enum Wish {
     /// This topic; `joined` once it is subscribed.
     Topic { topic: Box<str>, joined: bool },
     /// Its own messages back.
     Echo,
+}
+
+impl Peer {
+    /// Somebody who wants to join `topic`, or to hear himself where it is none.
+    ///
+    /// # Errors
+    ///
+    /// 403 when he has no right to it.
+    pub(crate) fn new(topic: Option<&str>, guest: Guest) -> Result<Self, Reject> {
+        let wish = match topic {
+            None => Wish::Echo,
+            Some(topic) if guest.may(Verb::Subscribe, topic) => {
+                Wish::Topic { topic: topic.into(), joined: false }
+            }
+            Some(_) => return Err(Reject::new(403, "this client may not subscribe to this topic")),
+        };
+        Ok(Self { wish, guest: guest.is_bounded().then(|| Box::new(guest)) })
+    }
 }
 
 impl RawHandler {
@@ -56,7 +83,17 @@ impl RawHandler {
         Self { inbound, audience }
     }
 
-    fn broadcast(&self, topic: &str, message: Message<'_>, context: &mut Context<'_>) {
+    fn broadcast(
+        &self,
+        topic: &str,
+        guest: Option<&Guest>,
+        message: Message<'_>,
+        context: &mut Context<'_>,
+    ) {
+        if guest.is_some_and(|guest| !guest.may(Verb::Publish, topic)) {
+            let code = corecast_feed::CloseCode::Forbidden.code();
+            return context.close(CloseCode(code), "this client may not publish to this topic");
+        }
         if self.inbound == Inbound::Refuse {
             context.close(CloseCode::POLICY_VIOLATION, "only the server publishes here");
             return;
@@ -77,7 +114,10 @@ impl RawHandler {
 impl RawHandler {
     /// See [`corecast::Handler::on_open`].
     pub(crate) fn on_open(&self, data: &mut Peer, context: &mut Context<'_>) {
-        let Peer::Topic { topic, joined } = data else { return };
+        if let Some(guest) = &data.guest {
+            context.wake_at_wall(guest.expires_ns());
+        }
+        let Wish::Topic { topic, joined } = &mut data.wish else { return };
         match context.subscribe(topic) {
             Ok(_) => {
                 *joined = true;
@@ -94,18 +134,31 @@ impl RawHandler {
         message: Message<'_>,
         context: &mut Context<'_>,
     ) {
-        match data {
-            Peer::Topic { topic, .. } => self.broadcast(topic, message, context),
+        match &data.wish {
+            Wish::Topic { topic, .. } => {
+                self.broadcast(topic, data.guest.as_deref(), message, context);
+            }
             // Where its own queue is full the engine closes the connection and says why.
-            Peer::Echo => {
+            Wish::Echo => {
                 let _: SendStatus = context.reply(&message.to_frame());
             }
         }
     }
 
+    /// See [`corecast::Handler::on_wake`].
+    pub(crate) fn on_wake(&self, data: &Peer, context: &mut Context<'_>) {
+        let Some(guest) = &data.guest else { return };
+        if guest.is_expired(context.feed().wall_ns()) {
+            let code = corecast_feed::CloseCode::Unauthenticated.code();
+            context.close(CloseCode(code), "the token has expired: reconnect with a newer one");
+        } else {
+            context.wake_at_wall(guest.expires_ns());
+        }
+    }
+
     /// See [`corecast::Handler::on_close`].
     pub(crate) fn on_close(&self, data: &Peer) {
-        if let Peer::Topic { joined: true, .. } = data {
+        if let Wish::Topic { joined: true, .. } = data.wish {
             self.audience.leave();
         }
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use corecast_hub::ConnId;
 
+use crate::edge::{Edge, TooMany, UserCharge};
 use crate::mesh::Mesh;
 use crate::wake::{Waker, Wakes};
 use crate::{ConnectionId, ShardId};
@@ -24,6 +25,8 @@ pub struct Arrival<'a> {
     pub(crate) wakes: &'a Wakes,
     pub(crate) mesh: &'a Arc<Mesh>,
     pub(crate) kept: &'a Kept,
+    pub(crate) edge: &'a Edge,
+    pub(crate) now_ns: u64,
 }
 
 /// What a handler keeps from one ask to the next.
@@ -65,6 +68,15 @@ impl Arrival<'_> {
     #[must_use]
     pub fn waker(&self) -> Waker {
         self.wakes.waker(self.shard, self.conn, self.mesh)
+    }
+
+    /// Counts this connection as one of a user's, as
+    /// [`Context::charge_user`](crate::Context::charge_user) does.
+    ///
+    /// # Errors
+    /// Where he has as many as he may have.
+    pub fn charge_user(&self, user: &str) -> Result<UserCharge, TooMany> {
+        self.edge.charge_user(user, self.now_ns)
     }
 
     /// Keeps something until this connection is asked about again, in the place of what was kept

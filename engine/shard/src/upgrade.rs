@@ -311,6 +311,8 @@ fn try_answer<H: Handler>(
         wakes: &shard.wakes,
         mesh: &shard.mesh,
         kept,
+        edge: &shard.edge,
+        now_ns: shard.clock.now().0,
     };
     Ok(match shard.call(conn, peer, |handler, _| handler.on_upgrade(&upgrade, &arrival)) {
         Ok(Ok(accept)) => Some(switch(shard, (conn, peer), &upgrade, accept)),

@@ -17,10 +17,10 @@ pub struct Authenticated<'a> {
     /// Of the command.
     #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
     pub id: Option<Id<'a>>,
-    /// Who the client is.
-    #[serde(borrow)]
-    pub user: Cow<'a, str>,
-    /// Until when.
+    /// Who the client is; none: somebody without a name.
+    #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Cow<'a, str>>,
+    /// Until when: then the connection is closed with 4401, unless `auth` came again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Nanos>,
 }
@@ -141,6 +141,9 @@ pub struct Unsubscribed<'a> {
     /// What ended.
     #[serde(borrow)]
     pub ok: Vec<Cow<'a, str>>,
+    /// Why, where the client did not ask for it: 403, its new token does not allow it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<ErrorCode>,
     /// What was no subscription.
     #[serde(borrow, default)]
     pub errors: Vec<Refused<'a>>,

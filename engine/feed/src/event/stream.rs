@@ -26,6 +26,17 @@ pub struct Welcome<'a> {
     pub heartbeat_ms: u32,
     /// What this connection may do.
     pub limits: WelcomeLimits,
+    /// Present where `auth` must come before anything else but `ping`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<WelcomeAuth>,
+}
+
+/// What a client must do first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct WelcomeAuth {
+    /// Milliseconds that it has for `auth`; then the connection is closed with 4408.
+    pub deadline_ms: u32,
 }
 
 /// What a connection may do.

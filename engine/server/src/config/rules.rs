@@ -1,5 +1,7 @@
 //! What no key can tell alone: namespaces as wholes, patterns, the feed's path, the log level.
 
+use super::auth::AuthMode;
+use super::feed::Identity;
 use super::limits::PATH_BYTES_MAX;
 use super::problem::Problem;
 use super::tree::Node;
@@ -40,6 +42,10 @@ pub(super) fn check(config: &ServerConfig, root: &Node) -> Vec<Problem> {
         say("feed.path", message);
     }
     super::auth::rules::check(config, &mut say);
+    if config.auth.mode != AuthMode::Off && config.feed.identity == Identity::Query {
+        let message = "`query` believes any name, and auth.mode asks for a proof: choose one";
+        say("feed.identity", message.to_owned());
+    }
     if let Err(error) = EnvFilter::try_new(&config.log.level) {
         let message = format!("{error}; use error, warn, info, debug or trace");
         say("log.level", message);

@@ -2,8 +2,9 @@
 
 use super::codec::{member_of, text};
 use super::limits::PRESENCE_REPLY_MAX;
+use super::open::{Open, Waiting};
 use super::refusal::Refusal;
-use super::session::{Open, Waiting, refuse, reply};
+use super::session::{refuse, reply};
 use super::settings::FeedSettings;
 use super::wish::{Name, Stem};
 use corecast::{Answer, Context, Member, Namespace, Payload, Question, SendStatus};
@@ -11,6 +12,7 @@ use corecast_feed::command::{History, Presence};
 use corecast_feed::event::{self, Event};
 use corecast_feed::json::{self, HistoryHead};
 use corecast_feed::{ErrorCode, Id};
+use corecast_gate::Verb;
 
 /// A question on its way.
 #[derive(Debug)]
@@ -73,6 +75,11 @@ impl Open {
             let message = "is a pattern: name one topic";
             return Err(Refusal::field(ErrorCode::Malformed, "topic", message));
         };
+        let verb = match &question {
+            Question::History { .. } => Verb::History,
+            Question::Presence { .. } => Verb::Presence,
+        };
+        self.may(verb, stem)?;
         let since = match &question {
             Question::History { since, .. } => since.unwrap_or(0),
             Question::Presence { .. } => 0,

@@ -1,7 +1,8 @@
 //! What other shards answer.
 
+use super::open::{Open, Waiting};
 use super::refusal::Refusal;
-use super::session::{Open, Waiting, refuse};
+use super::session::refuse;
 use super::settings::FeedSettings;
 use corecast::{Context, Event};
 use corecast_feed::ErrorCode;

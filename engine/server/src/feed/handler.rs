@@ -1,11 +1,14 @@
 //! One shard's part of the feed.
 
 use super::beat::Beat;
-use super::session::Session;
+use super::session::{Desk, Session};
 use super::settings::FeedSettings;
-use super::upgrade::{Accepted, accept};
+use super::upgrade::{Accepted, accept, named};
+use crate::auth::Gatekeeper;
 use crate::config::feed::FeedConfig;
 use crate::config::shared::{Cache, Shared};
+use crate::doorkeeper::Entry;
+use crate::guest::Guest;
 use corecast::{Context, Event, Message, Reject, TimerContext, Upgrade};
 use std::time::Duration;
 
@@ -18,20 +21,34 @@ pub(crate) struct FeedHandler {
     shared: Shared<FeedConfig>,
     cache: Cache<FeedConfig>,
     settings: FeedSettings,
+    gate: Gatekeeper,
     beat: Beat,
 }
 
 impl FeedHandler {
     /// What may change at run time is taken from `shared`.
-    pub(crate) fn new(shared: Shared<FeedConfig>, settings: FeedSettings) -> Self {
+    pub(crate) fn new(
+        shared: Shared<FeedConfig>,
+        settings: FeedSettings,
+        gate: Gatekeeper,
+    ) -> Self {
         let cache = shared.cache();
         let settings = settings.renewed(cache.value());
-        Self { shared, cache, settings, beat: Beat::default() }
+        Self { shared, cache, settings, gate, beat: Beat::default() }
     }
 
-    /// See [`corecast::Handler::on_upgrade`].
-    pub(crate) fn on_upgrade(&mut self, request: &Upgrade<'_>) -> Result<Accepted, Reject> {
-        accept(request, self.settings().made_of.identity)
+    /// Who comes where nobody is asked for a token.
+    ///
+    /// # Errors
+    ///
+    /// 400 when the request names nobody.
+    pub(crate) fn named(&mut self, request: &Upgrade<'_>) -> Result<Guest, Reject> {
+        named(request, self.settings().made_of.identity)
+    }
+
+    /// Accepts who was let in, or is to say who he is.
+    pub(crate) fn accept(&self, request: &Upgrade<'_>, entry: Entry) -> Accepted {
+        accept(request, entry)
     }
 
     /// See [`corecast::Handler::on_open`].
@@ -46,7 +63,9 @@ impl FeedHandler {
         message: Message<'_>,
         context: &mut Context<'_>,
     ) {
-        session.message(message, self.settings(), context);
+        self.renew();
+        let mut desk = Desk { settings: &self.settings, gate: &mut self.gate };
+        session.message(message, &mut desk, context);
     }
 
     /// See [`corecast::Handler::on_event`].
@@ -57,6 +76,11 @@ impl FeedHandler {
         context: &mut Context<'_>,
     ) {
         session.event(event, self.settings(), context);
+    }
+
+    /// See [`corecast::Handler::on_wake`].
+    pub(crate) fn on_wake(&self, session: &mut Session, context: &mut Context<'_>) {
+        session.wake(context);
     }
 
     /// See [`corecast::Handler::on_close`].
@@ -73,9 +97,13 @@ impl FeedHandler {
 
     /// The settings of now.
     fn settings(&mut self) -> &FeedSettings {
+        self.renew();
+        &self.settings
+    }
+
+    fn renew(&mut self) {
         if let Some(config) = self.shared.changed(&mut self.cache) {
             self.settings = self.settings.clone().renewed(config);
         }
-        &self.settings
     }
 }

@@ -28,6 +28,11 @@ impl Subscriptions {
         self.by_name.is_empty()
     }
 
+    /// The names that were granted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| &**name)
+    }
+
     /// Whether one of the two names means something already.
     pub(crate) fn has(&self, asked_as: &str, granted_as: &str) -> bool {
         self.granted(asked_as).is_some() || self.granted(granted_as).is_some()

@@ -5,6 +5,7 @@
 //! [`FeedCodec`] makes the frames that the hub shares among subscribers.
 
 mod ask;
+mod auth;
 mod beat;
 mod body;
 mod budget;
@@ -14,6 +15,7 @@ mod events;
 mod handler;
 mod held;
 mod limits;
+mod open;
 mod pending;
 mod publish;
 mod refusal;
@@ -21,6 +23,7 @@ mod send;
 mod session;
 mod settings;
 mod subscribe;
+mod unauthenticated;
 mod upgrade;
 mod wish;
 

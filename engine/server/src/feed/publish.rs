@@ -1,7 +1,8 @@
 //! `publish`: from a client to a topic's home, and the number back.
 
+use super::open::{Open, Waiting};
 use super::refusal::Refusal;
-use super::session::{Open, Waiting, refuse, reply};
+use super::session::{refuse, reply};
 use super::settings::FeedSettings;
 use bytes::Bytes;
 use corecast::{
@@ -13,6 +14,7 @@ use corecast_feed::event::{Delivered, Event, Published};
 use corecast_feed::json::data_bytes;
 use corecast_feed::value::DataEncoding;
 use corecast_feed::{ErrorCode, Id, RawJson};
+use corecast_gate::Verb;
 
 /// A `publish` on its way.
 #[derive(Debug)]
@@ -46,7 +48,10 @@ impl Open {
         settings: &FeedSettings,
         context: &mut Context<'_>,
     ) -> Result<(), Refusal> {
-        let update = update(command, settings, context)?;
+        check_topic(&command.topic, settings.topic_bytes_max)
+            .map_err(|error| Refusal::from(error).of_field("topic"))?;
+        self.may(Verb::Publish, &command.topic)?;
+        let update = update(command, context)?;
         let waiting = Publishing {
             id: command.id.clone().map(Id::into_owned),
             topic: update.topic.clone(),
@@ -122,14 +127,9 @@ impl Open {
 }
 
 /// What is to be published, if this client may.
-fn update(
-    command: &Publish<'_>,
-    settings: &FeedSettings,
-    context: &mut Context<'_>,
-) -> Result<Update, Refusal> {
+fn update(command: &Publish<'_>, context: &mut Context<'_>) -> Result<Update, Refusal> {
     let in_topic = |refusal: Refusal| refusal.of_field("topic");
     let Publish { topic, data, .. } = command;
-    check_topic(topic, settings.topic_bytes_max).map_err(|error| in_topic(error.into()))?;
     let feed = context.feed();
     let namespace =
         feed.namespaces().find(topic).ok_or_else(|| in_topic(Refusal::unknown_topic()))?;

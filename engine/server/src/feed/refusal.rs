@@ -1,11 +1,12 @@
 //! Why a command, or one topic of it, was refused, as the client is told.
 
 use corecast::{
-    AttachError, HistoryError, PatternError, PublishError, SubscribeError, TopicError, UpdateError,
-    VariantError,
+    AttachError, HistoryError, PatternError, PublishError, SubscribeError, TooMany, TopicError,
+    UpdateError, VariantError,
 };
 use corecast_feed::event::{self, Event};
 use corecast_feed::{ErrorCode, Id};
+use corecast_gate::Denied;
 use std::fmt::Display;
 
 /// A refusal on its way to the client.
@@ -53,6 +54,19 @@ impl Refusal {
             topic: topic.map(Into::into),
             ..event::Error::new(self.code, self.message.as_str())
         })
+    }
+}
+
+impl From<&Denied> for Refusal {
+    fn from(denied: &Denied) -> Self {
+        let code = ErrorCode::from_code(denied.code()).unwrap_or(ErrorCode::Unauthenticated);
+        Self::new(code, denied.reason())
+    }
+}
+
+impl From<TooMany> for Refusal {
+    fn from(error: TooMany) -> Self {
+        Self::new(ErrorCode::TooMany, error)
     }
 }
 

@@ -5,8 +5,9 @@
 
 use super::client::read_client;
 use super::codec::text;
+use super::open::{Open, Waiting};
 use super::refusal::Refusal;
-use super::session::{Open, Waiting, Who, refuse, reply};
+use super::session::{refuse, reply};
 use super::settings::FeedSettings;
 use crate::config::feed::SendRight;
 use corecast::{Context, Encoding, Frames, Report};
@@ -50,6 +51,10 @@ impl Open {
         if settings.made_of.send != SendRight::Users {
             return Err(Refusal::new(ErrorCode::Forbidden, "clients may not send here"));
         }
+        // With tokens, whoever is sent something is told who has sent it.
+        if self.guest.user.is_none() && self.guest.is_bounded() {
+            return Err(Refusal::new(ErrorCode::Forbidden, "who has no name may not send"));
+        }
         let epoch = context.feed().epoch();
         let (name, to_client) = match &command.to {
             Recipient::User(user) => (format!("$user.{user}"), false),
@@ -72,10 +77,7 @@ impl Open {
     }
 
     fn direct(&self, command: &Send<'_>, ts_ns: i64) -> Result<corecast::Frame, Refusal> {
-        let user = match &self.who {
-            Who::Anonymous => None,
-            Who::Identified(user) => Some(&**user),
-        };
+        let user = self.guest.user.as_deref();
         let wrong =
             |error| Refusal::field(ErrorCode::Malformed, "data", format!("is wrong: {error}"));
         let data = data_bytes(&command.data, command.encoding).map_err(wrong)?;

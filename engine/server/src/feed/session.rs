@@ -1,23 +1,25 @@
 //! One connection's conversation.
 //!
-//! A session is [`Upgraded`] until the connection is open, and then [`Open`]: whoever is in that
-//! state may give every command. A state for those who must authenticate first goes between the
-//! two; [`Session::command`] is the one place that asks in which state a command came.
+//! A session is [`Upgraded`] until the connection is open. Then it is [`Open`], and gives commands;
+//! or it has to say first who it is: so long it is [`Unauthenticated`], a type with no way to do
+//! anything else. [`Session::command`] is the one place that asks in which state a command came.
 
 use super::budget::Spent;
 use super::client::client_of;
 use super::codec::control;
-use super::held::Subscriptions;
-use super::limits::BEATS;
-use super::pending::Pending;
+use super::open::Open;
 use super::refusal::Refusal;
 use super::settings::FeedSettings;
-use super::subscribe::Subscribing;
-use crate::config::feed::SendRight;
-use corecast::{CloseCode, Context, Encoding, Leaving, Member, Message, Policy, SendStatus};
-use corecast_feed::event::{Event, GoingAway, Pong, Welcome};
+use super::unauthenticated::{Outcome, Unauthenticated};
+use crate::auth::Gatekeeper;
+use crate::config::auth::AuthMode;
+use crate::doorkeeper::Entry;
+use crate::guest::Guest;
+use corecast::{CloseCode, Context, Leaving, Message, SendStatus};
+use corecast_feed::event::{Event, GoingAway, Welcome, WelcomeAuth};
 use corecast_feed::value::Nanos;
 use corecast_feed::{Command, ErrorCode, Id, Subprotocol, parse_command};
+use corecast_gate::Denied;
 use std::time::Duration;
 
 /// A connection of the feed.
@@ -31,7 +33,8 @@ pub(crate) struct Session {
 
 #[derive(Debug)]
 enum State {
-    Upgraded(Upgraded),
+    Upgraded(Box<Upgraded>),
+    Unauthenticated(Box<Unauthenticated>),
     Open(Box<Open>),
 }
 
@@ -39,81 +42,71 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Upgraded {
     pub(crate) subprotocol: Subprotocol,
-    pub(crate) who: Who,
+    /// None: it was taken up.
+    pub(crate) entry: Option<Entry>,
 }
 
-/// Who a client is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
-    /// Nobody by name.
-    Anonymous,
-    /// This user.
-    Identified(Box<str>),
-}
-
-/// A session that may give every command.
+/// What a shard has for all its sessions.
 #[derive(Debug)]
-pub(crate) struct Open {
-    pub(super) client: Box<str>,
-    pub(super) who: Who,
-    pub(super) subscriptions: Subscriptions,
-    pub(super) pending: Pending<Waiting>,
-    /// Whether it counts as one who has joined a topic.
-    pub(super) joined: bool,
-}
-
-/// A command that waits for an answer of another shard.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    Subscribe(Box<Subscribing>),
-    Publish(Box<super::publish::Publishing>),
-    Send(Box<super::send::Sending>),
-    Ask(super::ask::Asking),
+pub(crate) struct Desk<'a> {
+    pub(super) settings: &'a FeedSettings,
+    pub(super) gate: &'a mut Gatekeeper,
 }
 
 impl Session {
     pub(crate) fn new(upgraded: Upgraded) -> Self {
-        let state = State::Upgraded(upgraded);
+        let state = State::Upgraded(Box::new(upgraded));
         Self { state, commands: Spent::default(), errors: Spent::default() }
     }
 
-    /// The connection is open: the client is told what it may do.
+    /// The connection is open: the client is told what it may do, or what it must do first.
     pub(crate) fn open(&mut self, settings: &FeedSettings, context: &mut Context<'_>) {
-        let State::Upgraded(Upgraded { subprotocol, who }) = &self.state else { return };
-        let id = context.id();
-        let mut feed = context.feed();
-        feed.speak(match subprotocol {
-            Subprotocol::Json => Encoding::Json,
-            Subprotocol::Binary => Encoding::Binary,
-        });
+        let State::Upgraded(upgraded) = &mut self.state else { return };
+        let subprotocol = upgraded.subprotocol;
+        let Some(entry) = upgraded.entry.take() else { return };
+        let feed = context.feed();
         let (epoch, time) = (feed.epoch(), Nanos(feed.wall_ns()));
-        let open = Open {
-            client: client_of(id, epoch),
-            who: who.clone(),
-            subscriptions: Subscriptions::default(),
-            pending: Pending::default(),
-            joined: false,
+        let client = client_of(context.id(), epoch);
+        let auth = match &entry {
+            Entry::Known(_) => None,
+            Entry::Unknown(within) => {
+                let deadline_ms = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+                Some(WelcomeAuth { deadline_ms })
+            }
         };
         let welcome = Welcome {
             v: corecast_feed::VERSION,
-            client: (&*open.client).into(),
+            client: (&*client).into(),
             epoch: settings.codec.epoch(epoch).into(),
             time,
             heartbeat_ms: settings.heartbeat_ms,
             limits: settings.welcome_limits(),
+            auth,
         };
         reply(context, &Event::Welcome(welcome));
-        if let Err(refusal) = open.join(id.conn.index, settings, context) {
-            context.close(CloseCode::TRY_AGAIN_LATER, &refusal.message);
+        match entry {
+            Entry::Known(guest) => {
+                match Open::begin(client, subprotocol, guest, settings, context) {
+                    Ok(open) => self.state = State::Open(Box::new(open)),
+                    Err(refusal) => {
+                        context.close(CloseCode::TRY_AGAIN_LATER, &refusal.message);
+                    }
+                }
+            }
+            Entry::Unknown(within) => {
+                let until = context.now().after(within);
+                context.wake_at(Some(until));
+                let waiting = Unauthenticated { client, subprotocol, until };
+                self.state = State::Unauthenticated(Box::new(waiting));
+            }
         }
-        self.state = State::Open(Box::new(open));
     }
 
     /// A message came in.
     pub(crate) fn message(
         &mut self,
         message: Message<'_>,
-        settings: &FeedSettings,
+        desk: &mut Desk<'_>,
         context: &mut Context<'_>,
     ) {
         let text = match message {
@@ -121,12 +114,16 @@ impl Session {
             Message::Binary(_) => {
                 let what = "a command is a text message, this one is binary";
                 let refusal = Refusal::new(ErrorCode::Malformed, what);
-                return self.malformed(&refusal.event(None, None), settings, context);
+                reply(context, &refusal.event(None, None));
+                return self.count_error(desk.settings, context);
             }
         };
-        match parse_command(text, &settings.limits) {
-            Ok(command) => self.command(command, settings, context),
-            Err(error) => self.malformed(&Event::Error(error.to_event()), settings, context),
+        match parse_command(text, &desk.settings.limits) {
+            Ok(command) => self.command(command, desk, context),
+            Err(error) => {
+                reply(context, &Event::Error(error.to_event()));
+                self.count_error(desk.settings, context);
+            }
         }
     }
 
@@ -139,6 +136,15 @@ impl Session {
     ) {
         if let State::Open(open) = &mut self.state {
             open.event(event, settings, context);
+        }
+    }
+
+    /// A time has come: that of the guest, or that for `auth`.
+    pub(crate) fn wake(&mut self, context: &mut Context<'_>) {
+        match &self.state {
+            State::Upgraded(_) => {}
+            State::Unauthenticated(waiting) => waiting.wake(context),
+            State::Open(open) => open.wake(context),
         }
     }
 
@@ -159,28 +165,35 @@ impl Session {
         }
     }
 
-    fn command(
-        &mut self,
-        command: Command<'_>,
-        settings: &FeedSettings,
-        context: &mut Context<'_>,
-    ) {
+    fn command(&mut self, command: Command<'_>, desk: &mut Desk<'_>, context: &mut Context<'_>) {
+        let settings = desk.settings;
         if !settings.commands.spend(&mut self.commands, context.now()) {
             let rate = settings.made_of.commands_per_second_max;
             let message = format!("more than {rate} commands in a second: slow down");
             let refusal = Refusal::new(ErrorCode::TooMany, message);
             return refuse(context, command.id(), None, &refusal);
         }
-        match &mut self.state {
-            State::Open(open) => open.command(command, settings, context),
+        let is_error = match &mut self.state {
             // No message comes before the connection is open.
-            State::Upgraded(_) => {}
+            State::Upgraded(_) => false,
+            State::Unauthenticated(waiting) => match waiting.command(&command, desk, context) {
+                Outcome::Answered => false,
+                Outcome::Refused => true,
+                Outcome::Opened(open) => {
+                    self.state = State::Open(open);
+                    false
+                }
+            },
+            State::Open(open) => open.command(command, desk, context),
+        };
+        if is_error {
+            self.count_error(settings, context);
         }
     }
 
-    /// Answers what is no command. Who does not stop is closed: nobody reads the answers.
-    fn malformed(&mut self, error: &Event<'_>, settings: &FeedSettings, context: &mut Context<'_>) {
-        reply(context, error);
+    /// What was answered was no command, or none that this client may give. Who does not stop is
+    /// closed: nobody reads the answers.
+    fn count_error(&mut self, settings: &FeedSettings, context: &mut Context<'_>) {
         if !settings.errors.spend(&mut self.errors, context.now()) {
             let errors_max = settings.made_of.errors_max;
             let reason = format!("more than {errors_max} malformed commands in a minute");
@@ -189,54 +202,19 @@ impl Session {
     }
 }
 
-impl Open {
-    /// Joins what every session hears: heartbeats, and what is sent to it by name.
-    fn join(
-        &self,
-        index: u32,
-        settings: &FeedSettings,
-        context: &mut Context<'_>,
-    ) -> Result<(), Refusal> {
-        let mut feed = context.feed();
-        feed.join_internal(super::beat::name(index % BEATS), Policy::Latest)?;
-        if settings.made_of.send == SendRight::Users {
-            feed.join_internal(&super::send::client_topic(&self.client), Policy::Close)?;
-        }
-        if let Who::Identified(user) = &self.who {
-            feed.identify(user)?;
-        }
-        Ok(())
+impl Desk<'_> {
+    /// Whether nobody is asked who he is.
+    pub(super) fn asks_nobody(&mut self) -> bool {
+        self.gate.access().mode == AuthMode::Off
     }
 
-    fn command(
-        &mut self,
-        command: Command<'_>,
-        settings: &FeedSettings,
-        context: &mut Context<'_>,
-    ) {
-        match command {
-            Command::Auth(auth) => {
-                let message = "this server asks nobody who he is: go on without `auth`";
-                let refusal = Refusal::new(ErrorCode::Unsupported, message);
-                refuse(context, auth.id.as_ref(), None, &refusal);
-            }
-            Command::Subscribe(subscribe) => self.subscribe(&subscribe, settings, context),
-            Command::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, settings, context),
-            Command::Publish(publish) => self.publish(&publish, settings, context),
-            Command::Send(send) => self.send(&send, settings, context),
-            Command::Presence(presence) => self.presence(presence, settings, context),
-            Command::History(history) => self.history(history, settings, context),
-            Command::Ping(ping) => reply(context, &Event::Pong(Pong { id: ping.id })),
-        }
-    }
-
-    /// This connection in a topic with presence.
-    pub(super) fn member(&self) -> Member {
-        let user = match &self.who {
-            Who::Anonymous => None,
-            Who::Identified(user) => Some(user.clone()),
-        };
-        Member { client: self.client.clone(), user }
+    /// Says who sent a token.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused.
+    pub(super) fn guest(&mut self, token: &str) -> Result<Guest, Denied> {
+        self.gate.verify(token).map(Guest::from)
     }
 }
 

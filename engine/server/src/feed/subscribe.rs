@@ -2,8 +2,9 @@
 //! topic stands in exactly one of them.
 
 use super::codec::{delivery, state_of};
+use super::open::{Open, Waiting};
 use super::refusal::Refusal;
-use super::session::{Open, Waiting, refuse, reply};
+use super::session::{refuse, reply};
 use super::settings::FeedSettings;
 use super::wish::{Name, Stem, Terms, conflict};
 use corecast::{
@@ -14,6 +15,7 @@ use corecast_feed::command::{Resume, Subscribe, Unsubscribe};
 use corecast_feed::event::{Event, Granted, Refused, Subscribed, Unsubscribed, Wanted};
 use corecast_feed::value::epoch;
 use corecast_feed::{ErrorCode, Id};
+use corecast_gate::Verb;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -85,7 +87,10 @@ impl Open {
                 Err(refusal) => part.refuse(&asked_as, refusal),
             }
         }
-        reply(context, &Event::Unsubscribed(Unsubscribed { id, ok, errors: part.errors }));
+        reply(
+            context,
+            &Event::Unsubscribed(Unsubscribed { id, ok, code: None, errors: part.errors }),
+        );
     }
 
     /// A home has answered, or this part needs none.
@@ -109,6 +114,8 @@ impl Open {
         context: &mut Context<'_>,
     ) -> Result<Asked, Refusal> {
         let name = Name::read(asked_as, settings.topic_bytes_max)?;
+        // Who may not have it is not told whether it is there.
+        self.may(Verb::Subscribe, name.stem.as_str())?;
         let feed = context.feed();
         let terms = Terms::of(&name, command.policy, feed.namespaces())?;
         let named = name.granted();
@@ -241,7 +248,7 @@ impl Open {
         }
     }
 
-    fn leave(
+    pub(super) fn leave(
         &mut self,
         asked_as: &str,
         settings: &FeedSettings,

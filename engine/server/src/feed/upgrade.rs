@@ -1,8 +1,10 @@
 //! The opening handshake of the feed: which subprotocol, and who.
 
 use super::limits::USER_BYTES_MAX;
-use super::session::{Session, Upgraded, Who};
+use super::session::{Session, Upgraded};
 use crate::config::feed::Identity;
+use crate::doorkeeper::Entry;
+use crate::guest::Guest;
 use crate::route::percent_decoded;
 use corecast::{Reject, Upgrade};
 use corecast_feed::{Subprotocol, negotiate};
@@ -12,26 +14,32 @@ pub(crate) type Accepted = (Session, Option<&'static str>);
 
 /// Accepts in the client's first subprotocol that is known here. None of them known: none is
 /// echoed, and JSON is spoken.
+pub(crate) fn accept(request: &Upgrade<'_>, entry: Entry) -> Accepted {
+    let agreed = negotiate(request.protocols());
+    let session =
+        Session::new(Upgraded { subprotocol: agreed.unwrap_or_default(), entry: Some(entry) });
+    (session, agreed.map(Subprotocol::name))
+}
+
+/// Who comes where nobody is asked for a token.
 ///
 /// # Errors
 ///
 /// 400 when `?user=` names no user.
-pub(crate) fn accept(request: &Upgrade<'_>, identity: Identity) -> Result<Accepted, Reject> {
-    let who = match identity {
-        Identity::Anonymous => Who::Anonymous,
+pub(crate) fn named(request: &Upgrade<'_>, identity: Identity) -> Result<Guest, Reject> {
+    let user = match identity {
+        Identity::Anonymous => None,
         Identity::Query => {
             user(request.query().unwrap_or_default()).map_err(|why| Reject::new(400, why))?
         }
     };
-    let agreed = negotiate(request.protocols());
-    let session = Session::new(Upgraded { subprotocol: agreed.unwrap_or_default(), who });
-    Ok((session, agreed.map(Subprotocol::name)))
+    Ok(Guest::named(user))
 }
 
 /// The user that `user=` in a query names. It is said once.
-fn user(query: &str) -> Result<Who, String> {
+fn user(query: &str) -> Result<Option<Box<str>>, String> {
     let mut values = query.split('&').filter_map(|pair| pair.strip_prefix("user="));
-    let Some(value) = values.next() else { return Ok(Who::Anonymous) };
+    let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err("the query has `user` more than once".to_owned());
     }
@@ -44,7 +52,7 @@ fn user(query: &str) -> Result<Who, String> {
     if user.chars().any(char::is_control) {
         return Err("`user` has a control character".to_owned());
     }
-    Ok(Who::Identified(user.into()))
+    Ok(Some(user.into()))
 }
 
 #[cfg(test)]
@@ -54,10 +62,10 @@ mod tests {
     #[test]
     fn a_user_is_named_once_and_decoded() {
         let named = |query| user(query).expect(query);
-        assert_eq!(named("user=u1"), Who::Identified("u1".into()));
-        assert_eq!(named("a=b&user=J%C3%BCrgen%20K&c"), Who::Identified("Jürgen K".into()));
+        assert_eq!(named("user=u1"), Some("u1".into()));
+        assert_eq!(named("a=b&user=J%C3%BCrgen%20K&c"), Some("Jürgen K".into()));
         for query in ["", "user", "users=u1", "a=user=u1"] {
-            assert_eq!(named(query), Who::Anonymous, "{query}");
+            assert_eq!(named(query), None, "{query}");
         }
     }
 
