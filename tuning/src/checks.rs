@@ -38,6 +38,13 @@ pub(crate) const THREADS: Check = Check::new(
     "A shard is a thread, and the kernel's workers of io_uring count as the user's (setrlimit(2))",
 );
 
+pub(crate) const USER: Check = Check::new(
+    Group::Limits,
+    "user",
+    "A server reads what strangers send; what it may do beyond that is what a fault in it gives \
+     away. It needs no right at all",
+);
+
 pub(crate) const CGROUP: Check =
     Check::new(Group::Container, "cgroup", "Control groups limit what a container may use");
 pub(crate) const CPU_QUOTA: Check = Check::new(

@@ -3,6 +3,7 @@
 use crate::limits::KERNEL_RINGS_NOT_LOCKED;
 use crate::ring::{self, IoUring};
 use crate::root::Root;
+use crate::user::User;
 use crate::{cores, nofile};
 use rustix::process::{Resource, Rlimit, getrlimit};
 use serde::Serialize;
@@ -17,6 +18,8 @@ pub struct Facts {
     pub kernel: Kernel,
     /// What came of creating a ring.
     pub io_uring: IoUring,
+    /// Who runs this process.
+    pub user: User,
     /// `RLIMIT_MEMLOCK`, in bytes.
     pub memlock: Limit,
     /// Whether this process has `CAP_IPC_LOCK`: the kernel then charges nothing to the memlock
@@ -38,11 +41,13 @@ impl Facts {
         let kernel = Kernel::read();
         let root = Root::machine();
         let status = root.text("/proc/self/status").unwrap_or_default();
+        let user = User::parse(&status);
         Self {
             io_uring: ring::probe(&root, &kernel, &status),
             kernel,
             memlock: getrlimit(Resource::Memlock).into(),
-            memlock_exempt: has_ipc_lock(&status),
+            memlock_exempt: user.locks_freely(),
+            user,
             nofile: nofile::limit(),
             threads: getrlimit(Resource::Nproc).into(),
             affinity: cores::affinity(),
@@ -134,13 +139,6 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Whether the effective capabilities in `/proc/self/status` hold `CAP_IPC_LOCK`, bit 14.
-fn has_ipc_lock(status: &str) -> bool {
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
-    bits.is_some_and(|bits| bits & (1 << 14) != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,14 +167,6 @@ mod tests {
         {
             assert_eq!(Kernel::parse(release).locks_rings(), locks, "{release}");
         }
-    }
-
-    #[test]
-    fn ipc_lock_is_read_from_the_effective_capabilities() {
-        assert!(has_ipc_lock("CapPrm:\t0\nCapEff:\t000001ffffffffff\n"));
-        assert!(has_ipc_lock("CapEff:\t0000000000004000"));
-        assert!(!has_ipc_lock("CapEff:\t00000000a80425fb"));
-        assert!(!has_ipc_lock("CapPrm:\t000001ffffffffff\n"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fmt;
 pub enum Level {
     /// Nothing to do.
     Ok,
-    /// It works; the advice makes it faster or roomier.
+    /// It works; the advice makes it faster, roomier or safer.
     Advice,
     /// The program cannot start, or fails under ordinary load.
     Problem,

@@ -24,6 +24,7 @@ mod ring;
 mod root;
 mod start;
 mod sysctls;
+mod user;
 
 pub use container::{Container, CpuQuota};
 pub use cores::Cores;
@@ -40,3 +41,4 @@ pub use ring::{IoUring, REQUIRED_OPERATIONS, RingOption};
 pub use root::Root;
 pub use start::{EXIT_CODE, start_problems};
 pub use sysctls::{SYSCTLS, Sysctl, Sysctls};
+pub use user::User;

@@ -58,7 +58,7 @@ pub(crate) fn io_uring(facts: &Facts) -> Option<Finding> {
         IoUring::BlockedBySeccomp => problem(
             "blocked by a seccomp filter",
             "Allow io_uring_setup, io_uring_enter and io_uring_register in the container's or \
-             service's filter (Docker: --security-opt seccomp=FILE)",
+             service's filter (Docker, Podman: --security-opt seccomp=tuning/seccomp.json)",
         ),
         IoUring::Forbidden => problem(
             "forbidden, by neither sysctl nor seccomp",
@@ -162,7 +162,7 @@ mod tests {
             (IoUring::NotInKernel, "CONFIG_IO_URING"),
             (sysctl(1), "kernel.io_uring_group"),
             (sysctl(2), "sysctl kernel.io_uring_disabled=0"),
-            (IoUring::BlockedBySeccomp, "seccomp=FILE"),
+            (IoUring::BlockedBySeccomp, "seccomp=tuning/seccomp.json"),
             (IoUring::Forbidden, "AppArmor"),
             (IoUring::MemlockExhausted, "ulimit -l"),
             (IoUring::OutOfMemory, "memory limit"),

@@ -21,7 +21,7 @@ const DETAIL_COLUMN: usize = 11;
 ///
 /// Checks kernel, io_uring, limits, container, cores, network, network cards and memory for as many
 /// shards as a server would start here, or for --shards and --cpus. Each finding is ok, an advice
-/// (it works; this makes it faster or roomier) or a problem (it cannot start, or fails under
+/// (it works; this makes it faster, roomier or safer) or a problem (it cannot start, or fails under
 /// ordinary load), with the reason and the command or file that changes it. Nothing is changed.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\

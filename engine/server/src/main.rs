@@ -16,6 +16,7 @@ mod feed;
 mod gateways;
 mod guest;
 mod handler;
+mod health;
 mod ingest;
 mod intake;
 mod leave;

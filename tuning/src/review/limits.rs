@@ -1,6 +1,6 @@
 //! Limits of this process and of the machine.
 
-use crate::checks::{MEMLOCK, NOFILE, THREADS};
+use crate::checks::{MEMLOCK, NOFILE, THREADS, USER};
 use crate::facts::{Bytes, Facts, Limit};
 use crate::finding::{Finding, Group};
 use crate::limits::{
@@ -10,10 +10,12 @@ use crate::limits::{
 use crate::machine::{Machine, Plan};
 use crate::review::sysctl;
 use crate::start::memlock_bytes_needed;
+use crate::user::User;
 
 pub(super) fn findings(facts: &Facts, machine: &Machine, plan: &Plan) -> Vec<Finding> {
     let setting = |key| sysctl(machine, Group::Limits, key);
     vec![
+        user(facts.user),
         memlock(facts, plan),
         nofile(facts, plan),
         threads(facts, plan),
@@ -21,6 +23,22 @@ pub(super) fn findings(facts: &Facts, machine: &Machine, plan: &Plan) -> Vec<Fin
         setting("fs.nr_open"),
         setting("kernel.threads-max"),
     ]
+}
+
+fn user(user: User) -> Finding {
+    let User { id, capabilities } = user;
+    let value = match (id, capabilities) {
+        (0, _) => "root".to_owned(),
+        (_, 0) => format!("{id}, no capability"),
+        _ => format!("{id}, capabilities {capabilities:#x}"),
+    };
+    if user.is_modest() {
+        return USER.ok(value);
+    }
+    let what_to_do = "Run the server as a user of its own without capabilities: \
+                      tuning/corecast.service, USER in a container (tuning/Containerfile), or \
+                      `setpriv --reuid=65534 --clear-groups --bounding-set=-all corecast serve`";
+    USER.advice(value, what_to_do)
 }
 
 fn memlock(facts: &Facts, plan: &Plan) -> Finding {

@@ -10,12 +10,14 @@ use crate::memory::Memory;
 use crate::nics::{Irq, Nic};
 use crate::ring::{IoUring, RingOption};
 use crate::sysctls::{SYSCTLS, Sysctls};
+use crate::user::User;
 
 /// What a start needs, all there, for four cores.
 pub(crate) fn good_facts() -> Facts {
     Facts {
         kernel: Kernel::parse("6.12.0"),
         io_uring: IoUring::Works { missing: vec![] },
+        user: User { id: 65_534, capabilities: 0 },
         memlock: Limit { soft: None, hard: None },
         memlock_exempt: false,
         nofile: Limit { soft: Some(1 << 20), hard: Some(1 << 20) },
@@ -140,6 +142,15 @@ fn memlock_levels() {
     expect_facts(&Facts { memlock_exempt: true, ..with(512) }, "memlock", Ok);
     expect_facts(&Facts { kernel: Kernel::parse("6.14.0"), ..with(768) }, "memlock", Problem);
     expect_facts(&Facts { kernel: Kernel::parse("6.14.0"), ..with(2816) }, "memlock", Ok);
+}
+
+#[test]
+fn a_server_that_may_more_than_it_needs_is_told() {
+    for (id, capabilities, level) in
+        [(0, u64::MAX, Advice), (0, 0, Advice), (999, 1 << 21, Advice), (999, 1 << 10, Ok)]
+    {
+        expect_facts(&Facts { user: User { id, capabilities }, ..good_facts() }, "user", level);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ pub(crate) mod exit;
 pub(crate) mod logs;
 pub(crate) mod values;
 
-use crate::{demo, doctor, publish, replay, serve, subscribe, token};
+use crate::{demo, doctor, health, publish, replay, serve, subscribe, token};
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use common::CommonArgs;
@@ -23,6 +23,7 @@ Examples:
   corecast serve --listen 0.0.0.0:9001              topics for clients to publish and subscribe
   corecast publish chat.lobby --as text hello       a message to a topic of a running server
   corecast subscribe 'trade.*' --stats              what a running server sends
+  corecast health                                   does a running server serve?
   corecast doctor                                   is this machine set up well?
   corecast config --docs                            every key of the configuration file
   corecast token check --config FILE < token        who a token is, and what it may
@@ -43,6 +44,7 @@ enum Command {
     Serve(serve::ServeArgs),
     Publish(publish::PublishArgs),
     Subscribe(subscribe::SubscribeArgs),
+    Health(health::HealthArgs),
     Doctor(doctor::DoctorArgs),
     Config(config::ConfigArgs),
     Token(token::TokenArgs),
@@ -77,6 +79,7 @@ fn dispatch(common: &CommonArgs, command: &Command) -> Result<(), Failure> {
         Command::Serve(args) => serve::run(common, args),
         Command::Publish(args) => publish::run(args),
         Command::Subscribe(args) => subscribe::run(args),
+        Command::Health(args) => health::run(args),
         Command::Doctor(args) => doctor::run(common, args),
         Command::Config(args) => config::run(common, args),
         Command::Token(args) => token::run(args),
@@ -110,6 +113,7 @@ Examples:
   corecast serve --listen 0.0.0.0:9001              topics for clients to publish and subscribe
   corecast publish chat.lobby --as text hello       a message to a topic of a running server
   corecast subscribe 'trade.*' --stats              what a running server sends
+  corecast health                                   does a running server serve?
   corecast doctor                                   is this machine set up well?
   corecast config --docs                            every key of the configuration file
   corecast token check --config FILE < token        who a token is, and what it may

@@ -1,4 +1,4 @@
-//! A small HTTP/1.1 client for the admin port: POST, one connection, answers with a length.
+//! A small HTTP/1.1 client for the admin port: one connection, answers with a length.
 
 use std::fmt;
 use std::io;
@@ -46,8 +46,8 @@ impl Client {
         Self { url, stream: None }
     }
 
-    /// Sends one request and reads its answer. Nothing is sent twice: where the connection breaks
-    /// nobody knows whether it was handled.
+    /// Sends one request with a body and reads its answer. Nothing is sent twice: where the
+    /// connection breaks nobody knows whether it was handled.
     ///
     /// # Errors
     ///
@@ -58,18 +58,35 @@ impl Client {
         content_type: &str,
         body: &[u8],
     ) -> Result<Answer, HttpError> {
+        let fields = format!("Content-Type: {content_type}\r\nContent-Length: {}\r\n", body.len());
+        self.exchange("POST", target, &fields, body).await
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub(crate) async fn get(&mut self, target: &str) -> Result<Answer, HttpError> {
+        self.exchange("GET", target, "", b"").await
+    }
+
+    async fn exchange(
+        &mut self,
+        method: &str,
+        target: &str,
+        fields: &str,
+        body: &[u8],
+    ) -> Result<Answer, HttpError> {
         let mut stream = match self.stream.take() {
             // The server closes a connection after a minute of silence.
             Some((stream, used_at)) if used_at.elapsed() < REUSE_WITHIN => stream,
             _ => self.connect().await?,
         };
+        let Url { host, port, prefix } = &self.url;
         let head = format!(
-            "POST {}{target} HTTP/1.1\r\nHost: {}:{}\r\nContent-Type: {content_type}\r\n\
-             Content-Length: {}\r\nUser-Agent: corecast/{}\r\n\r\n",
-            self.url.prefix,
-            self.url.host,
-            self.url.port,
-            body.len(),
+            "{method} {prefix}{target} HTTP/1.1\r\nHost: {host}:{port}\r\n{fields}\
+             User-Agent: corecast/{}\r\n\r\n",
             env!("CARGO_PKG_VERSION"),
         );
         let exchange = async {
