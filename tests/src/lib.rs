@@ -37,3 +37,17 @@ pub fn skip(reason: &str) -> Result<()> {
     eprintln!("skipped: {reason}");
     Ok(())
 }
+
+/// What a test says when a program of Debian's that it runs is not installed. The step `rust` sets
+/// `CORECAST_PROGRAMS_OPTIONAL`: other steps install these programs, and run such tests again.
+///
+/// # Errors
+/// With `CI` set, unless another step runs the test.
+pub fn absent(program: &str) -> Result<()> {
+    let reason = format!("{program} is not installed");
+    if std::env::var_os("CORECAST_PROGRAMS_OPTIONAL").is_some() {
+        eprintln!("left out: {reason}");
+        return Ok(());
+    }
+    skip(&reason)
+}

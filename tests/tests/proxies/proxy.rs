@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use corecast_bench::process::{Launch, Process};
-use corecast_tests::skip;
+use corecast_tests::{absent, skip};
 use eyre::{Result, WrapErr, ensure};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustix::process::Signal;
@@ -60,11 +60,8 @@ impl Kind {
     /// # Errors
     /// In CI, where nothing may be skipped, when it cannot.
     pub(crate) fn is_installed(self) -> Result<bool> {
-        // The step `rust` runs before `proxies`, which installs them.
-        let optional = env::var_os("CORECAST_PROXIES_OPTIONAL").is_some();
         if Command::new(self.program()).arg("-v").output().is_err() {
-            let absent = format!("{} is not installed", self.program());
-            return if optional { Ok(false) } else { skip(&absent).map(|()| false) };
+            return absent(self.program()).map(|()| false);
         }
         if !rustix::process::getuid().is_root() {
             return skip("the shipped configurations start as root").map(|()| false);
