@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,10 @@ impl Place {
         std::fs::create_dir_all(&folder)?;
         // Brings it up to date, where it is of this test's profile.
         launch()?;
-        std::fs::copy(corecast_program()?, folder.join("corecast"))?;
+        // Not by this process: another test's child might have the copy open while it is started
+        // here, which the kernel refuses (ETXTBSY).
+        let copied = Command::new("cp").arg(corecast_program()?).arg(&folder).status()?;
+        ensure!(copied.success(), "cp: {copied}");
         std::fs::write(folder.join("corecast.toml"), CONFIG)?;
         Ok(Self(folder))
     }
