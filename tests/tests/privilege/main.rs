@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod a_right_is_needed;
+mod a_secret_is_logged;
 mod a_service;
 mod a_system_call_is_missing;
 mod the_image_lacks_a_file;

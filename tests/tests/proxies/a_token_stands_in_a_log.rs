@@ -25,7 +25,7 @@ fn haproxy_logs_no_query() -> Result<()> {
 }
 
 fn logs_no_query(kind: Kind, log: impl Fn(&Proxy) -> Result<String>) -> Result<()> {
-    let server = TestServer::start(["--admin=127.0.0.1:0"])?;
+    let server = TestServer::start_with(kind.ends_tls(), ["--admin=127.0.0.1:0"])?;
     let proxy = Proxy::start(kind, &in_front_of(&server)?)?;
     let tunnel = Tunnel::tls(proxy.wss, &proxy.certificate)?;
     let mut client = RawClient::open(tunnel.address, &format!("/echo?access_token={TOKEN}"))?;

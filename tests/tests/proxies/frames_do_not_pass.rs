@@ -22,7 +22,8 @@ fn frames_pass_through_haproxy() -> Result<()> {
 
 /// A server that takes long messages, and a proxy in front of it.
 fn frames_pass(kind: Kind) -> Result<()> {
-    let server = TestServer::start(["--message-bytes-max=2M", "--admin=127.0.0.1:0"])?;
+    let options = ["--message-bytes-max=2M", "--admin=127.0.0.1:0"];
+    let server = TestServer::start_with(kind.ends_tls(), options)?;
     let proxy = Proxy::start(kind, &in_front_of(&server)?)?;
     let tunnel = Tunnel::tls(proxy.wss, &proxy.certificate)?;
     let mut client = RawClient::open(tunnel.address, "/echo")?;

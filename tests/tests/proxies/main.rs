@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod a_client_hides_behind_the_proxy;
 mod a_drain_refuses_somebody;
 mod a_token_stands_in_a_log;
 mod frames_do_not_pass;

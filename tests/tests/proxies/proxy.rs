@@ -69,6 +69,22 @@ impl Kind {
         Ok(true)
     }
 
+    /// What corecast is told where the proxy ends TLS, as the shipped files say.
+    pub(crate) fn ends_tls(self) -> &'static str {
+        match self {
+            Self::Nginx => "[proxy]\ntrusted = [\"127.0.0.1/32\"]\nheader = \"x-forwarded-for\"\n",
+            Self::HaProxy => "[proxy]\ntrusted = [\"127.0.0.1/32\"]\nprotocol = \"v2\"\n",
+        }
+    }
+
+    /// What corecast is told where TLS goes through the proxy.
+    pub(crate) fn passes_tls(self) -> &'static str {
+        match self {
+            Self::Nginx => "[proxy]\ntrusted = [\"127.0.0.1/32\"]\nprotocol = \"v1\"\n",
+            Self::HaProxy => self.ends_tls(),
+        }
+    }
+
     fn program(self) -> &'static str {
         match self {
             Self::Nginx => "nginx",
