@@ -29,7 +29,8 @@ fn with_secrets() -> Result<Place> {
     let config = format!(
         "[auth]\nmode = \"required\"\nquery = \"access_token\"\ncookie = \"session\"\n\n\
          [origin]\nallow = [\"https://example.org\"]\n\n\
-         [[auth.sources]]\nname = \"a\"\nissuer = \"https://file.example\"\nsecret_file = {file:?}\n\n\
+         [[auth.sources]]\nname = \"a\"\nissuer = \"https://file.example\"\n\
+         secret_file = {file:?}\n\n\
          [[auth.sources]]\nname = \"b\"\nissuer = \"https://var.example\"\n\
          secret_env = \"TOKEN_SECRET\"\n"
     );
