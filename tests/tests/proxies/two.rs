@@ -25,7 +25,7 @@ impl Two {
     pub(crate) fn start(config: &str) -> Result<Self> {
         let file = std::env::temp_dir().join(format!("corecast-two-{}.toml", unique()));
         std::fs::write(&file, config)?;
-        // The other is one from which no test connects: ends of connections keep ports for a minute.
+        // No test connects from the other: what was a connection keeps its port for a minute.
         let addresses = [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 77, 0, 2)];
         let [port, admin_port] = [free_on_both(addresses)?, free_on_both(addresses)?];
         let start = |address: Ipv4Addr| -> Result<TestServer> {
