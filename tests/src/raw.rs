@@ -1,7 +1,7 @@
 //! One blocking connection that sends any bytes, valid or not, and reads what comes back.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use corecast_wire::client;
@@ -88,6 +88,17 @@ impl RawClient {
     pub fn connect_small(server: SocketAddr, receive_buffer_bytes: usize) -> Result<Self> {
         let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
         socket.set_recv_buffer_size(receive_buffer_bytes)?;
+        socket.connect_timeout(&server.into(), Duration::from_secs(10))?;
+        Self::on(socket.into())
+    }
+
+    /// Connects from this address, without a byte sent.
+    ///
+    /// # Errors
+    /// When nobody accepts, or the address is none of this machine's.
+    pub fn connect_from(from: IpAddr, server: SocketAddr) -> Result<Self> {
+        let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
         socket.connect_timeout(&server.into(), Duration::from_secs(10))?;
         Self::on(socket.into())
     }

@@ -24,6 +24,7 @@ mod lock;
 mod namespaces;
 mod publish;
 mod raw;
+mod refusals;
 mod replay;
 mod report;
 mod route;

@@ -3,6 +3,7 @@
 
 use crate::clock;
 use crate::control::{Control, stopped};
+use crate::refusals;
 use crate::report::thousands;
 use corecast::Engine;
 use sd_notify::NotifyState;
@@ -51,7 +52,8 @@ fn say(state: &[NotifyState<'_>]) {
 fn status(engine: &Engine) -> String {
     let stats = engine.stats();
     let queued = stats.queued_bytes / 1_024;
-    format!("{} connections, {} KiB queued", thousands(stats.connections), thousands(queued))
+    let (connections, refused) = (thousands(stats.connections), refusals::total(&stats));
+    format!("{connections} connections, {} KiB queued{refused}", thousands(queued))
 }
 
 /// Tells again and again, until clients have left.

@@ -11,6 +11,7 @@ use crate::gateways::Gateways;
 use crate::leave;
 use crate::namespaces;
 use crate::raw::{Audience, Inbound};
+use crate::refusals::Refusals;
 use crate::report;
 use crate::service;
 use clap::Args;
@@ -74,8 +75,10 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
              its last message as snapshot and 100 messages of history; the server alone publishes"
         );
     }
+    let mut refusals = Refusals::default();
     while !control.is_stopping() {
         control.wait(Duration::from_secs(60));
+        refusals.tell(engine.stats());
     }
     leave::leave(&engine, Some(gateways), &control, &config.shutdown)
 }
