@@ -9,8 +9,8 @@ pub(super) fn problems(config: &Config) -> Vec<(&'static str, String)> {
     let mut problems = Vec::new();
     if config.proxy.is_on() && trusted.is_empty() {
         let key = if *header == ProxyHeader::None { "proxy.protocol" } else { "proxy.header" };
-        let message = "nobody's word is believed: name the proxies' networks in proxy.trusted, such \
-                       as [\"10.0.0.0/8\"]";
+        let message = "nobody's word is believed: name the proxies' networks in proxy.trusted, as \
+                       in [\"10.0.0.0/8\"]";
         problems.push((key, message.to_owned()));
     }
     let connection = &config.connection;
