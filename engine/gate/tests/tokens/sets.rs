@@ -1,11 +1,12 @@
 //! Sets of keys from somebody else: what is passed over, what is refused as a whole.
 
-use crate::issuer::{ISSUERS, base64url, der_of};
-use corecast_gate::Algorithm;
+use crate::issuer::{ISSUERS, base64url, der_of, refused, rules};
 use corecast_gate::keys::{Ignored, Jwks, JwksRules, KeyError};
 use corecast_gate::limits::{JWKS_BYTES_MAX, JWKS_ENTRIES_MAX, KEYS_MAX};
+use corecast_gate::{Algorithm, Source, Verifier};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const FETCHED: JwksRules = JwksRules { algorithms: Vec::new(), secrets: false };
 
@@ -133,6 +134,26 @@ fn what_is_no_set_is_refused() {
         assert_eq!(error, KeyError::NoSet, "{text}");
     }
     assert_eq!(parse(&[]).expect_err("empty"), KeyError::NoUsableKey("".into()));
+}
+
+#[test]
+fn a_key_that_is_no_point_or_no_modulus_verifies_nothing() {
+    let (rsa, ec, ed) = (&ISSUERS.rsa, &ISSUERS.ec, &ISSUERS.ed);
+    let (zeros, ones) = (base64url([0; 32]), base64url([0xff; 32]));
+    for (issuer, jwk) in [
+        (ec, with(&ec.jwk(), "x", zeros.as_str())),
+        (ec, with(&with(&ec.jwk(), "x", zeros.as_str()), "y", zeros.as_str())),
+        (ec, with(&ec.jwk(), "y", ones.as_str())),
+        (ed, with(&ed.jwk(), "x", ones.as_str())),
+        (rsa, with(&rsa.jwk(), "n", base64url([0xff; 256]))),
+        (rsa, with(&rsa.jwk(), "n", base64url([0xfe; 1_024]))),
+        (rsa, with(&rsa.jwk(), "e", base64url([0xff; 256]))),
+    ] {
+        let set = parse(std::slice::from_ref(&jwk)).expect("its form is right").set;
+        let source = Source::new("idp", None).with_keys(Arc::new(set));
+        let verifier = Verifier::new(vec![source], rules()).expect("one source");
+        refused(&verifier, &jwk.to_string(), &issuer.token(), "signature");
+    }
 }
 
 proptest! {
