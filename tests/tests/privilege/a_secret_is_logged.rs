@@ -32,7 +32,8 @@ fn with_secrets() -> Result<Place> {
          [[auth.sources]]\nname = \"a\"\nissuer = \"https://file.example\"\n\
          secret_file = {file:?}\n\n\
          [[auth.sources]]\nname = \"b\"\nissuer = \"https://var.example\"\n\
-         secret_env = \"TOKEN_SECRET\"\n"
+         secret_env = \"TOKEN_SECRET\"\n\n{}",
+        place.tls()
     );
     std::fs::write(place.folder().join("corecast.toml"), config)?;
     Ok(place)
@@ -69,7 +70,9 @@ fn the_log_at_level_trace_has_no_secret_and_no_token() -> Result<()> {
     for token in &tokens {
         statuses.push(show(&server, token)?);
     }
+    // In the query, as bearer, in a cookie; and after the upgrade, where it is refused later.
     ensure!(statuses[..2].iter().flatten().all(|status| *status == 101), "good: {statuses:?}");
+    ensure!(statuses[2..].iter().all(|each| *each == [403, 403, 403, 101]), "bad: {statuses:?}");
     server.process().signal(Signal::HUP)?;
     std::thread::sleep(Duration::from_millis(300));
     server.stop()?;
@@ -79,6 +82,9 @@ fn the_log_at_level_trace_has_no_secret_and_no_token() -> Result<()> {
         ensure!(said.contains(level), "the log says everything: {said}");
     }
     holds_no_secret(&said)?;
+    let key = std::fs::read_to_string(place.folder().join("key.pem"))?;
+    let lines = Vec::from_iter(key.lines().filter(|line| !line.starts_with("-----")));
+    ensure!(!lines.is_empty() && lines.iter().all(|line| !said.contains(line)), "the key of TLS");
     for token in &tokens {
         let signature = token.rsplit('.').next().unwrap_or_default();
         ensure!(signature.len() >= 10 && !said.contains(signature), "{token} is in the log");

@@ -119,6 +119,24 @@ fn the_readme_names_only_what_the_unit_has() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn systemd_waits_longer_than_the_server_takes_to_leave() -> Result<()> {
+    let place = Place::new()?;
+    let printed = Command::new(place.program()).args(["config", "--print"]).output()?;
+    let text = String::from_utf8(printed.stdout)?;
+    let section = text.split("[shutdown]").nth(1).ok_or_else(|| eyre!("no [shutdown]: {text}"))?;
+    let ms = |key: &str| -> Result<u64> {
+        let value = section.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+        Ok(value.ok_or_else(|| eyre!("no {key}: {section}"))?.parse()?)
+    };
+    let needed = ms("linger_ms")? + ms("drain_ms")?;
+    let stop = values(&text_of(UNIT)?, "TimeoutStopSec");
+    ensure!(stop.len() == 1, "{stop:?}");
+    let stop = stop[0].parse::<u64>()? * 1_000;
+    ensure!(stop >= needed + 10_000, "{stop} ms for {needed}");
+    Ok(())
+}
+
 /// What systemd-analyze says of a file.
 fn analyze(words: &[&str], unit: &Path) -> Result<Output> {
     let mut command = Command::new("systemd-analyze");

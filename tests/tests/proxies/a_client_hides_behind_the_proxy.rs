@@ -14,7 +14,7 @@ use crate::tunnel::Tunnel;
 use crate::with;
 
 /// Two connections of each address, and no exception for loopback.
-const BUDGET: &str = "[address]\nconnections_max = 2\nexempt = []\n";
+pub(crate) const BUDGET: &str = "[address]\nconnections_max = 2\nexempt = []\n";
 
 /// Which of the proxy's ports is used.
 #[derive(Debug, Clone, Copy)]

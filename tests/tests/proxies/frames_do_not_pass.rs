@@ -54,5 +54,6 @@ pub(crate) fn in_front_of(server: &TestServer) -> Result<Behind> {
         tls: server.address(),
         admin_port: address_of(server, "admin on http://")?.port(),
         idle_ms: None,
+        many_sources: false,
     })
 }

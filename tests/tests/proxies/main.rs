@@ -8,9 +8,11 @@ mod a_drain_refuses_somebody;
 mod a_token_stands_in_a_log;
 mod frames_do_not_pass;
 mod idle_connections_are_cut;
+mod ports_run_out;
 mod proxy;
 mod shipped;
 mod the_wrong_client_is_named;
+mod tls_does_not_go_through;
 mod tunnel;
 mod two;
 

@@ -37,6 +37,8 @@ pub(crate) struct Behind {
     /// The time after which a silent connection is cut, in milliseconds; the shipped one where
     /// there is none.
     pub(crate) idle_ms: Option<u32>,
+    /// Whether the proxy connects from several addresses: what it has as comments for that.
+    pub(crate) many_sources: bool,
 }
 
 /// A running proxy. Dropping it ends it.
@@ -165,6 +167,12 @@ fn nginx(behind: &Behind, folder: &Path) -> Result<Shipped> {
             file.put(time, &time.replace("60s", &format!("{ms}ms")))?;
         }
     }
+    if behind.many_sources {
+        for line in SPLIT_CLIENTS.lines() {
+            file.put(&format!("    # {line}\n"), &format!("    {line}\n"))?;
+        }
+        file.put("# proxy_bind $source;", "proxy_bind $source;")?;
+    }
     let log = folder.join("corecast.log");
     file.put("/var/log/nginx/corecast.log", log.to_str().unwrap_or_default())?;
     let log = folder.join("corecast-tls.log");
@@ -174,6 +182,15 @@ fn nginx(behind: &Behind, folder: &Path) -> Result<Shipped> {
     file.put("error_log /var/log/nginx/error.log warn;", "")?;
     Ok(file)
 }
+
+/// What stands as comments in nginx.conf.
+const SPLIT_CLIENTS: &str = "\
+split_clients $remote_addr$remote_port $source {
+    25% 127.0.1.1;
+    25% 127.0.1.2;
+    25% 127.0.1.3;
+    *   127.0.1.4;
+}";
 
 fn haproxy(behind: &Behind, folder: &Path) -> Result<Shipped> {
     let mut file = Shipped::read("haproxy.cfg")?;
@@ -185,6 +202,10 @@ fn haproxy(behind: &Behind, folder: &Path) -> Result<Shipped> {
     }
     if let Some(ms) = behind.idle_ms {
         file.put("timeout tunnel 60s", &format!("timeout tunnel {ms}ms"))?;
+    }
+    if behind.many_sources {
+        let server = format!("server one-b {}", behind.server);
+        file.put("# server one-b 127.0.0.1:9001", &server)?;
     }
     // Where fewer files may be open, it does not start; nginx only complains.
     file.put("maxconn 65000", "maxconn 1000")?;
@@ -220,7 +241,11 @@ pub(crate) fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn folder() -> Result<PathBuf> {
+/// A folder that no other test has.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn folder() -> Result<PathBuf> {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let folder = env::temp_dir().join(format!("corecast-proxy-{}-{count}", std::process::id()));
@@ -228,8 +253,11 @@ fn folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A certificate and its key, as either program wants them.
-fn make_certificate(folder: &Path) -> Result<CertificateDer<'static>> {
+/// Writes a certificate and its key, as either program wants them.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn make_certificate(folder: &Path) -> Result<CertificateDer<'static>> {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["localhost".to_owned()])?;
     let (chain, key) = (cert.pem(), signing_key.serialize_pem());
     ensure!(chain.ends_with('\n'), "two PEM files make one");

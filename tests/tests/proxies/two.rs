@@ -38,7 +38,8 @@ impl Two {
         let (one, two) = (start(addresses[0])?, start(addresses[1])?);
         std::fs::remove_file(&file)?;
         let (server, second) = (one.address(), Some(two.address()));
-        let behind = Behind { server, second, tls: server, admin_port, idle_ms: None };
+        let behind =
+            Behind { server, second, tls: server, admin_port, idle_ms: None, many_sources: false };
         Ok(Self { one, two, behind })
     }
 }
