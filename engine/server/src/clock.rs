@@ -16,7 +16,6 @@ pub(crate) fn wall_ns() -> u64 {
 }
 
 /// The wall clock, in seconds since 1970. Only for the ends that tokens name.
-#[allow(dead_code, reason = "the feed asks it when sessions are typed")]
 pub(crate) fn wall_s() -> i64 {
     i64::try_from(wall_ns() / 1_000_000_000).unwrap_or(i64::MAX)
 }

@@ -3,8 +3,6 @@
 //! The control thread reads keys and fetches key sets; shards judge with what is there, and never
 //! wait. All that a judgement needs is one [`Access`], which is replaced as a whole.
 
-#![allow(dead_code, reason = "the feed asks it when sessions are typed")]
-
 mod fetch;
 mod keeper;
 pub(crate) mod limits;
