@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use corecast_bench::command::{
     attack, churn, compare, connect, cost, echo, feed, flood, goals, idle, ingest, load, micro,
-    replay, stalled, storm, symbols,
+    replay, stalled, storm, symbols, tls,
 };
 
 #[derive(Debug, Parser)]
@@ -50,6 +50,8 @@ enum Command {
     Flood(flood::Options),
     /// The attackers of `flood` alone, against a server of yours
     Attack(attack::Options),
+    /// wss:// beside ws://: CPU of a delivery and of a handshake, memory, head-of-line blocking
+    Tls(tls::Options),
     /// User memory and CPU of idle connections
     Idle(idle::Options),
     /// Files and memory after many connections have come and gone
@@ -74,6 +76,7 @@ fn main() -> ExitCode {
         Command::Ingest(options) => ingest::run(&options),
         Command::Flood(options) => flood::run(&options),
         Command::Attack(options) => attack::run(&options),
+        Command::Tls(options) => tls::run(&options),
         Command::Idle(options) => idle::run(&options),
         Command::Churn(options) => churn::run(&options),
         Command::Micro(options) => micro::run(&options),

@@ -13,7 +13,6 @@ use crate::measure::{median, table};
 use crate::outcome::Outcome;
 use crate::schedule::{Pace, Schedule};
 use crate::servers::Server;
-use crate::target::Target;
 use crate::workload::feed_site::FeedSite;
 use crate::workload::flood::{self, Finish, Round};
 
@@ -65,9 +64,9 @@ How it is measured: bench/README.md";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Limits {
-    /// Its defaults, for the attackers' addresses, too
+    /// Its defaults, of which only the subscribers' addresses are exempt
     On,
-    /// None for addresses
+    /// None of an address
     Off,
 }
 
@@ -108,7 +107,7 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 fn measure(options: &Options, kind: Kind, limits: Limits, flooded_first: bool) -> Result<Round> {
-    let settings = [SETTINGS, limits.settings()].concat();
+    let settings = [flood::SETTINGS, limits.settings()].concat();
     let feed = match kind {
         Kind::Hellos => FeedSite::start_tls(Server::CORECAST, &options.server, &settings)?,
         _ => FeedSite::start(Server::CORECAST, &options.server, &settings)?,
@@ -134,9 +133,9 @@ fn measure(options: &Options, kind: Kind, limits: Limits, flooded_first: bool) -
 
 fn shape(options: &Options) -> Shape {
     Shape {
-        target: control(),
+        target: flood::control(),
         subscribers: options.subscribers,
-        publishers: (options.rate / PUBLISHER_RATE).ceil().max(1.0) as usize,
+        publishers: flood::publishers(options.rate),
         payload_bytes: PAYLOAD_BYTES,
         pace: Pace::Open(Schedule::Constant { rate: options.rate }),
         slow: Slow::default(),
@@ -147,25 +146,11 @@ fn shape(options: &Options) -> Shape {
     }
 }
 
-/// Clients of a lossless topic of the feed.
-fn control() -> Target {
-    Target {
-        path: "/feed".to_owned(),
-        topic: "control.bench".to_owned(),
-        subscribe: vec![r#"{"type":"subscribe","topics":["{topic}"]}"#.to_owned()],
-        subscribed: Some(r#""type":"subscribed""#.to_owned()),
-        publish: Some(
-            r#"{"type":"publish","topic":"{topic}","data":"{payload}","ack":false}"#.to_owned(),
-        ),
-        ..Target::default()
-    }
-}
-
 impl Limits {
     fn settings(self) -> &'static str {
         match self {
-            Self::On => "",
-            Self::Off => "",
+            Self::On => flood::LIMITS,
+            Self::Off => "[address]\nconnections_max = 0\nhandshakes_per_second_max = 0\n\n",
         }
     }
 }
@@ -249,16 +234,3 @@ fn ends(attack: &Tally) -> String {
 }
 
 const PAYLOAD_BYTES: usize = 128;
-/// Messages a second of one publisher: below what a client may send by default.
-const PUBLISHER_RATE: f64 = 50.0;
-/// Heartbeats would be further deliveries.
-const SETTINGS: &str = r#"
-[feed]
-heartbeat_ms = 0
-
-[[namespaces]]
-name = "control"
-policy = "lossless"
-publish = "clients"
-
-"#;

@@ -20,6 +20,7 @@ pub mod stalled;
 pub mod storm;
 pub mod symbols;
 mod tell;
+pub mod tls;
 
 use clap::Args;
 use eyre::Result;

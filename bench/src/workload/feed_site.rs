@@ -73,9 +73,8 @@ impl FeedSite {
     /// When it has not said so.
     pub fn tls_address(&self) -> Result<SocketAddr> {
         let said = self.site.output();
-        let found = said.split("https://").nth(1).and_then(|rest| rest.split(['/', '\n']).next());
-        let address = found.and_then(|address| address.parse().ok());
-        address.ok_or_else(|| eyre!("{} does not say where it speaks TLS:\n{said}", self.site.name))
+        tls_address(&said)
+            .ok_or_else(|| eyre!("{} does not say where it speaks TLS:\n{said}", self.site.name))
     }
 
     /// The server.
@@ -97,6 +96,12 @@ impl FeedSite {
     pub fn stop(self) -> Result<()> {
         self.site.stop()
     }
+}
+
+/// Where corecast speaks TLS, by what it has printed.
+#[must_use]
+pub fn tls_address(said: &str) -> Option<SocketAddr> {
+    said.split("https://").nth(1)?.split(['/', '\n']).next()?.parse().ok()
 }
 
 /// What a server uses; an error where its process is not known.

@@ -12,6 +12,7 @@ use crate::load::{self, Shape};
 use crate::outcome::Outcome;
 use crate::process::Usage;
 use crate::servers::Site;
+use crate::target::Target;
 
 /// The subscribers' time in peace, and beside attackers, on one server.
 #[derive(Debug, Clone, Serialize)]
@@ -56,6 +57,43 @@ fn lost(outcome: &Outcome) -> u64 {
     let extra = |name: &str| outcome.extra.get(name).copied().unwrap_or(0.0) as u64;
     let ended = extra("connections_ended") + extra("held_back_messages");
     outcome.missing + outcome.duplicated + outcome.reordered + ended
+}
+
+/// The settings of a server with the topic of [`control`].
+pub const SETTINGS: &str = r#"
+[feed]
+heartbeat_ms = 0
+
+[[namespaces]]
+name = "control"
+policy = "lossless"
+publish = "clients"
+
+"#;
+
+/// The default limits of an address, for attackers from 127.1.0.0/16 or elsewhere: by default all
+/// of loopback is exempt, here only those are that a [`Swarm`](crate::swarm::Swarm) connects from.
+pub const LIMITS: &str = "[address]\nexempt = [\"127.0.0.0/24\"]\n\n";
+
+/// Clients of a lossless topic of the feed.
+#[must_use]
+pub fn control() -> Target {
+    let publish = r#"{"type":"publish","topic":"{topic}","data":"{payload}","ack":false}"#;
+    Target {
+        path: "/feed".to_owned(),
+        topic: "control.bench".to_owned(),
+        subscribe: vec![r#"{"type":"subscribe","topics":["{topic}"]}"#.to_owned()],
+        subscribed: Some(r#""type":"subscribed""#.to_owned()),
+        publish: Some(publish.to_owned()),
+        ..Target::default()
+    }
+}
+
+/// How many clients publish `rate` messages a second together: each of them less than a client may
+/// by default.
+#[must_use]
+pub fn publishers(rate: f64) -> usize {
+    (rate / 50.0).ceil().max(1.0) as usize
 }
 
 /// Begins an attack; what it gives ends it.
