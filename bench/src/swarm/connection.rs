@@ -2,9 +2,13 @@
 
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use corecast_wire::frame::Opcode;
-use corecast_wire::{Event, HeadScanner, Input, Receiver, ReceiverLimits, Role as Side, client};
+use corecast_wire::{
+    Event, HeadScanner, InflatePool, Inflation, Input, Receiver, ReceiverLimits, Role as Side,
+    client,
+};
 use eyre::{Result, WrapErr};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
@@ -80,6 +84,7 @@ pub(super) struct Connection {
     head: Vec<u8>,
     key: String,
     protocols: Vec<String>,
+    deflate: Option<Arc<InflatePool>>,
     unsent: Vec<u8>,
     closed: Option<End>,
     close_sent: bool,
@@ -98,7 +103,8 @@ impl Connection {
     ) -> Result<Self> {
         let key = client::key(nonce);
         let headers = plan.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let headers = Vec::from_iter(headers);
+        let offer = plan.deflate.as_ref().map(|_| (EXTENSIONS, OFFER));
+        let headers = Vec::from_iter(headers.chain(offer));
         let host = plan.host.clone().unwrap_or_else(|| server.to_string());
         let offered = Vec::from_iter(plan.protocols.iter().map(String::as_str));
         let mut request = client::request(&host, &plan.target, &key, &offered, &headers)?;
@@ -119,6 +125,7 @@ impl Connection {
             head: Vec::new(),
             key,
             protocols: plan.protocols.clone(),
+            deflate: plan.deflate.clone(),
             unsent: request,
             closed: None,
             close_sent: false,
@@ -250,7 +257,13 @@ impl Connection {
         let end = scanned.map_err(|error| End::Rejected(error.to_string()))?;
         self.head.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
         if end.is_some() {
-            let head = std::mem::take(&mut self.head);
+            let mut head = std::mem::take(&mut self.head);
+            if let Some(pool) = &self.deflate {
+                head = without_extensions(&head).ok_or_else(|| {
+                    End::Rejected("it does not agree to permessage-deflate".into())
+                })?;
+                self.receiver.inflate(Inflation::new(pool));
+            }
             let offered = Vec::from_iter(self.protocols.iter().map(String::as_str));
             client::verify(&head, &self.key, &offered)
                 .map_err(|error| End::Rejected(error.to_string()))?;
@@ -327,6 +340,22 @@ impl Connection {
         }
     }
 }
+
+/// The head without the line that grants permessage-deflate: the check of an answer knows of no
+/// extension. None when there is no such line.
+fn without_extensions(head: &[u8]) -> Option<Vec<u8>> {
+    let head = str::from_utf8(head).ok()?;
+    let grants = |line: &&str| {
+        let (name, value) = line.split_once(':').unwrap_or_default();
+        name.eq_ignore_ascii_case(EXTENSIONS) && value.contains("permessage-deflate")
+    };
+    let granted = head.split_inclusive("\r\n").any(|line| grants(&line));
+    let rest = head.split_inclusive("\r\n").filter(|line| !grants(line)).collect::<String>();
+    granted.then(|| rest.into_bytes())
+}
+
+const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
+const OFFER: &str = "permessage-deflate; client_no_context_takeover";
 
 /// Any key will do where nobody but the server reads what is masked.
 const PONG_KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];

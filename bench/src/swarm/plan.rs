@@ -1,6 +1,9 @@
 //! What one connection of the swarm is to do.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use corecast_wire::InflatePool;
 
 /// What to connect to and how to behave there.
 #[derive(Debug, Clone)]
@@ -13,6 +16,8 @@ pub struct Plan {
     pub protocols: Vec<String>,
     /// Further header fields of the request.
     pub headers: Vec<(String, String)>,
+    /// Offers permessage-deflate, and must be granted it: what inflaters it has.
+    pub deflate: Option<Arc<InflatePool>>,
     /// What happens to the messages that arrive.
     pub role: Role,
     /// `SO_RCVBUF` in bytes (the kernel doubles it); the kernel's default when absent.
@@ -48,6 +53,7 @@ impl Plan {
             host: None,
             protocols: Vec::new(),
             headers: Vec::new(),
+            deflate: None,
             role: Role::Reader,
             receive_buffer_bytes: None,
             request_bytes_max: None,

@@ -9,6 +9,7 @@ pub mod gateway;
 pub mod idle;
 pub mod ingest;
 pub mod play;
+pub mod quotes;
 pub mod replay;
 pub mod shown;
 mod spent;
