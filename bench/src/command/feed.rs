@@ -39,8 +39,8 @@ pub struct Options {
     /// Payload bytes of a message
     #[arg(long, value_name = "BYTES", default_value_t = 256)]
     payload_bytes: usize,
-    /// Compare the variant with itself compressed (permessage-deflate), on quotes with a book behind
-    /// them, instead of with a raw topic
+    /// Compare the variant with itself compressed (permessage-deflate), on quotes with some of the
+    /// book behind them, instead of with a raw topic
     #[arg(long)]
     deflate: bool,
     /// Rounds of each case
