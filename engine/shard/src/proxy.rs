@@ -146,6 +146,10 @@ fn heard<H: Handler>(shard: &Shard<H>, slot: &mut Slot<H::Data>, spoken: Spoken)
         Err(denied) => {
             let answer = refusal::note(shard, slot.peer, denied);
             shard.stats.refused.add(1);
+            if slot.stream.is_secure() {
+                // To be told why would take the handshake that it is not worth.
+                return false;
+            }
             let _ = slot.stream.write(answer);
             slot.stream.shut(Shutdown::Write);
             slot.session.drain(now);

@@ -2,6 +2,7 @@
 //!
 //! The files are named by what one fears.
 
+mod a_refused_client_gets_a_handshake;
 mod client;
 mod files;
 mod messages_do_not_pass;
