@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use corecast_wire::client;
 use corecast_wire::frame::Opcode;
-use corecast_wire::{Event, HeadScanner, Input, Receiver, ReceiverLimits, Role};
+use corecast_wire::{
+    Event, HeadScanner, InflatePool, Inflation, Input, Receiver, ReceiverLimits, Role,
+};
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -168,6 +170,23 @@ impl RawClient {
         let host = self.stream.peer_addr()?.to_string();
         self.send(&client::request(&host, target, KEY, protocols, headers)?)?;
         self.read_head()
+    }
+
+    /// Does the opening handshake, offering permessage-deflate with these parameters; gives what
+    /// the server says of extensions. What it compresses is inflated from then on.
+    ///
+    /// # Errors
+    /// When the server does not accept the handshake.
+    pub fn upgrade_deflate(&mut self, target: &str, parameters: &str) -> Result<Option<String>> {
+        let offer = format!("permessage-deflate{parameters}");
+        let offer = [("Sec-WebSocket-Extensions", offer.as_str())];
+        let head = self.ask(target, &[], &offer)?;
+        ensure!(head.status == 101, "{}", head.text);
+        let agreed = head.header("sec-websocket-extensions").map(ToOwned::to_owned);
+        if agreed.is_some() {
+            self.receiver.inflate(Inflation::new(&InflatePool::new(0)));
+        }
+        Ok(agreed)
     }
 
     /// Ends the connection with RST.
