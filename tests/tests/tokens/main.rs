@@ -1,6 +1,8 @@
-//! Tokens by the program itself: `corecast token`.
+//! Tokens by the program itself: `corecast token`, and a server whose issuer changes his keys, goes
+//! away and comes back.
 
 #![forbid(unsafe_code)]
 
 mod command;
 mod issuer;
+mod keys_change;
