@@ -95,8 +95,10 @@ pub const TURNS_MAX: usize = 256;
 /// Connections that are told in one round that they were woken, before others get their turn.
 pub const WAKES_PER_TURN_MAX: usize = 256;
 
-/// Connections that one wake of the listener accepts before others get their turn.
-pub const ACCEPTS_PER_TURN_MAX: usize = 256;
+/// Connections that one wake of the listener accepts before others get their turn: few, since to
+/// refuse one takes 8 µs. In a flood of 47,000 a second that are refused, p99 of a subscriber was
+/// 2.1 ms with 256 and 0.4 ms with 16.
+pub const ACCEPTS_PER_TURN_MAX: usize = 16;
 
 /// Connections that are answered 503 in one turn when the process is out of descriptors.
 pub const REFUSALS_PER_TURN_MAX: usize = 64;
