@@ -3,6 +3,7 @@
 
 mod attaching;
 mod bounds;
+mod compressed;
 mod desk;
 mod forgetting;
 mod histories;

@@ -1,0 +1,62 @@
+//! What a home compresses: once, where somebody takes it so, and only what its namespace says.
+
+use corecast_hub::home::EmissionKind;
+use corecast_hub::{
+    Compress, Encoding, Namespace, Overflow, Policy, Press, PressConfig, SnapshotKind, Wanted,
+};
+
+use crate::desk::{Desk, past};
+
+fn desk(compress: Compress, press: &Press) -> Desk {
+    let policy = Policy::Lossless { overflow: Overflow::Gap };
+    let snapshot = SnapshotKind::Last;
+    let mut desk = Desk::new(Namespace { policy, snapshot, compress, ..Namespace::default() });
+    desk.home = std::mem::replace(&mut desk.home, Desk::new(Namespace::default()).home)
+        .press(press.clone());
+    desk
+}
+
+fn press() -> Press {
+    Press::new(PressConfig { what: Compress::Batches, level: 1, threshold_bytes: 100 })
+}
+
+/// Whether each message that was said has a twin.
+fn twins(desk: &Desk) -> Vec<bool> {
+    let messages = desk.out.iter().filter(|it| it.kind == EmissionKind::Message);
+    messages.filter_map(|it| Some(it.frames.get(Encoding::Json)?.twin().is_some())).collect()
+}
+
+#[test]
+fn variants_and_snapshots_are_compressed_and_single_messages_only_when_asked() {
+    let data = "61737.40,".repeat(40);
+    for (compress, single, batch) in [
+        (Compress::Default, false, true),
+        (Compress::Batches, false, true),
+        (Compress::All, true, true),
+        (Compress::Off, false, false),
+    ] {
+        let press = press();
+        let mut desk = desk(compress, &press);
+        desk.wanted = Wanted::NONE.with(Encoding::Binary).with_twin(Encoding::Json);
+        desk.attach("n.a", 100);
+        desk.say("n.a", &data);
+        assert_eq!(twins(&desk), [single], "{compress:?}");
+        desk.pass_ms(100);
+        desk.tick();
+        assert_eq!(twins(&desk), [batch], "{compress:?}: the variant");
+        let frames = &desk.out[0].frames;
+        assert!(frames.get(Encoding::Binary).is_some_and(|frame| frame.twin().is_none()));
+        let attachment = desk.attach("n.a", 0);
+        let snapshot = attachment.snapshot.as_ref().expect("the last message");
+        assert_eq!(snapshot.twin().is_some(), batch, "{compress:?}: the snapshot");
+        assert!(past(&attachment).0.is_some_and(|text| text.contains(&data)));
+        let before = press.totals().deflates;
+        desk.attach("n.a", 0);
+        assert_eq!(press.totals().deflates, before, "a snapshot is compressed once");
+        // Nobody takes it any more.
+        desk.wanted = Wanted::NONE.with(Encoding::Json);
+        desk.say("n.a", &data);
+        assert_eq!(twins(&desk), [false]);
+        assert_eq!(press.totals().deflates, before);
+    }
+}
