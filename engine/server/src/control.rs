@@ -39,7 +39,7 @@ impl Control {
     /// # Errors
     ///
     /// When the thread or its runtime cannot be made.
-    pub(crate) fn start(engine: Arc<Engine>, settings: Settings) -> Result<Self, Failure> {
+    pub(crate) fn start(engine: Arc<Engine>, mut settings: Settings) -> Result<Self, Failure> {
         let failed = |error| {
             Failure::new(Exit::Software, format!("cannot start the control thread: {error}"))
         };
@@ -57,6 +57,9 @@ impl Control {
         });
         let control = Self { state: Arc::clone(&state), runtime: runtime.handle().clone() };
         control.spawn(settings.auth().keep(control.stopping()));
+        if let Some(asker) = settings.take_asker() {
+            control.spawn(asker.run(control.stopping()));
+        }
         control.spawn(reload(hangup, Arc::clone(&engine), settings));
         thread::Builder::new()
             .name("control".to_owned())

@@ -1,6 +1,7 @@
 //! How the commands that serve start their engine: one handler for all paths, one codec.
 
 use crate::cli::exit::Failure;
+use crate::config::hook::HookEvent;
 use crate::config::reload::Settings;
 use crate::doorkeeper::Doorkeeper;
 use crate::feed::{Bodies, FeedCodec, FeedHandler, FeedSettings};
@@ -40,7 +41,10 @@ impl Door {
         let routes = Routes { echo, feed: feed.enabled.then(|| feed.path.as_str().into()) };
         let codec = FeedCodec::new(bodies);
         let sessions = FeedSettings::new(feed, &config, codec.clone(), audience.clone());
-        let auth = settings.auth();
+        let (auth, hook) = (settings.auth(), settings.hook());
+        // What it is asked about one message after the other, it is asked about in the feed alone.
+        let asks = settings.running().auth.hook.is_for(HookEvent::Publish);
+        let inbound = if asks { Inbound::Refuse } else { inbound };
         let known = routes.clone();
         let builder = Engine::builder()
             .config(config)
@@ -48,8 +52,9 @@ impl Door {
             .socket_path(move |path| known.is_socket_path(path));
         let engine = pages(builder)?.spawn(move |_| {
             let raw = RawHandler::new(inbound, audience.clone());
-            let feed = FeedHandler::new(shared.clone(), sessions.clone(), auth.gatekeeper());
-            let door = Doorkeeper::new(auth.gatekeeper());
+            let desk = (auth.gatekeeper(), hook.clerk());
+            let feed = FeedHandler::new(shared.clone(), sessions.clone(), desk);
+            let door = Doorkeeper::new(auth.gatekeeper(), hook.clerk());
             ServerHandler::new(routes.clone(), door, raw, feed)
         });
         Ok(engine?)

@@ -3,7 +3,9 @@
 
 use crate::auth::Gatekeeper;
 use crate::config::auth::AuthMode;
+use crate::config::hook::HookEvent;
 use crate::guest::Guest;
+use crate::hook::{Asked, Clerk, Question, Ticket, Verdict};
 use corecast::{Arrival, Reject, Upgrade};
 use corecast_gate::{Denied, Identity, OriginDenied};
 use std::time::Duration;
@@ -12,6 +14,14 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Doorkeeper {
     gate: Gatekeeper,
+    clerk: Option<Clerk>,
+}
+
+/// What the hook has said of somebody who waits, and what it is asked now.
+#[derive(Default)]
+struct Kept {
+    said: Vec<Verdict>,
+    ticket: Option<Ticket>,
 }
 
 /// Who stands at the door.
@@ -33,8 +43,8 @@ pub(crate) enum Door {
 }
 
 impl Doorkeeper {
-    pub(crate) fn new(gate: Gatekeeper) -> Self {
-        Self { gate }
+    pub(crate) fn new(gate: Gatekeeper, clerk: Option<Clerk>) -> Self {
+        Self { gate, clerk }
     }
 
     /// Judges who wants to come in.
@@ -45,6 +55,7 @@ impl Doorkeeper {
     pub(crate) fn judge(
         &mut self,
         door: Door,
+        topic: Option<&str>,
         request: &Upgrade<'_>,
         arrival: &Arrival<'_>,
     ) -> Result<Entry, Reject> {
@@ -58,14 +69,59 @@ impl Doorkeeper {
             reject(&denied)
         })?;
         match entry {
-            Entry::Known(guest) => Ok(Entry::Known(counted(guest, arrival)?)),
+            Entry::Known(guest) => {
+                let guest = self.consult(guest, topic, request, arrival)?;
+                Ok(Entry::Known(counted(guest, arrival)?))
+            }
             Entry::Unknown(within) => Ok(Entry::Unknown(within)),
         }
     }
 
-    /// Whether nobody is asked who he is.
+    /// Whether nobody is asked who comes, neither he nor the hook.
     pub(crate) fn asks_nobody(&mut self) -> bool {
-        self.gate.access().mode == AuthMode::Off
+        let asks_hook = self.clerk.as_ref().is_some_and(|clerk| clerk.is_for(HookEvent::Connect));
+        !asks_hook && self.gate.access().mode == AuthMode::Off
+    }
+
+    /// Asks the hook, where there is one: whether he may connect, and join the topic. Until it has
+    /// answered he waits.
+    fn consult(
+        &mut self,
+        mut guest: Guest,
+        topic: Option<&str>,
+        request: &Upgrade<'_>,
+        arrival: &Arrival<'_>,
+    ) -> Result<Guest, Reject> {
+        let Some(clerk) = &mut self.clerk else { return Ok(guest) };
+        let mut kept = *arrival.take_kept::<Kept>().unwrap_or_default();
+        let mut said = std::mem::take(&mut kept.said).into_iter();
+        for event in [HookEvent::Connect, HookEvent::Subscribe] {
+            if !clerk.is_for(event) || (event == HookEvent::Subscribe && topic.is_none()) {
+                continue;
+            }
+            let verdict = match said.next() {
+                Some(verdict) => verdict,
+                None => match next(clerk, &mut kept.ticket, event, &guest, topic, request, arrival)
+                {
+                    Some(verdict) => verdict,
+                    None => {
+                        arrival.keep(kept);
+                        return Err(Reject::later());
+                    }
+                },
+            };
+            kept.said.push(verdict.clone());
+            let judged = match event {
+                HookEvent::Connect => guest.judged(verdict),
+                _ => guest.allowed_in(verdict, topic.unwrap_or_default()),
+            };
+            guest = judged.map_err(|denied| {
+                let (peer, why) = (arrival.peer_addr(), denied.name());
+                tracing::debug!(%peer, why, "the hook says no");
+                reject(&denied)
+            })?;
+        }
+        Ok(guest)
     }
 
     fn who(&mut self, door: Door, request: &Upgrade<'_>) -> Result<Entry, Denied> {
@@ -82,6 +138,43 @@ impl Doorkeeper {
                 Ok(Entry::Unknown(access.deadline))
             }
             AuthMode::Required => Err(Denied::Missing),
+        }
+    }
+}
+
+/// The answer to a question that is asked already, or is asked now; none: it is to come.
+#[allow(clippy::too_many_arguments, reason = "all that a question is made of")]
+fn next(
+    clerk: &mut Clerk,
+    ticket: &mut Option<Ticket>,
+    event: HookEvent,
+    guest: &Guest,
+    topic: Option<&str>,
+    request: &Upgrade<'_>,
+    arrival: &Arrival<'_>,
+) -> Option<Verdict> {
+    let now = arrival.now();
+    if let Some(asked) = ticket {
+        let verdict = clerk.take(asked, now)?;
+        *ticket = None;
+        return Some(verdict);
+    }
+    let user = guest.user.as_deref();
+    let id = arrival.id().to_string();
+    let address = arrival.peer_addr().ip();
+    let question = match event {
+        HookEvent::Connect => Question::connect(user, request, address, clerk.headers()),
+        _ => Ok(Question::topics(event, user, &id, topic.into_iter().collect())),
+    };
+    let body = match question {
+        Ok(question) => question.to_json(),
+        Err(why) => return Some(Verdict::Unavailable(why)),
+    };
+    match clerk.ask(body, now, arrival.waker()) {
+        Asked::Known(verdict) => Some(verdict),
+        Asked::Pending(asked) => {
+            *ticket = Some(asked);
+            None
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Somebody who was let in: who he is, until when, and what he may do.
 
+use crate::hook::{Allowed, Verdict};
 use corecast::{TooMany, UserCharge};
-use corecast_gate::{Identity, Permissions, Verb};
+use corecast_gate::{Denied, Identity, Permissions, Verb};
 
 /// Somebody who was let in. What nobody vouches for anew ends at its time.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub(crate) struct Guest {
     /// When it ends, in seconds since 1970; none: with the connection.
     expires_at_s: Option<i64>,
     rights: Permissions,
+    /// What a hook has said beside: both must allow it.
+    also: Option<Permissions>,
     /// Counts the connection as one of the user's.
     charge: Option<UserCharge>,
 }
@@ -18,12 +21,61 @@ pub(crate) struct Guest {
 impl Guest {
     /// Somebody without a name who may do what the namespaces allow.
     pub(crate) const fn anybody() -> Self {
-        Self { user: None, expires_at_s: None, rights: Permissions::all(), charge: None }
+        Self {
+            user: None,
+            expires_at_s: None,
+            rights: Permissions::all(),
+            also: None,
+            charge: None,
+        }
     }
 
     /// The same by this name, which nobody vouches for.
     pub(crate) fn named(user: Option<Box<str>>) -> Self {
         Self { user, ..Self::anybody() }
+    }
+
+    /// The same as a hook bounds it: it may give a name to who has none, and shorten and narrow
+    /// what is there.
+    ///
+    /// # Errors
+    ///
+    /// When it says that it is somebody else.
+    pub(crate) fn judged(mut self, verdict: Verdict) -> Result<Self, Denied> {
+        let allowed = match verdict {
+            Verdict::Allowed(allowed) => allowed,
+            Verdict::Denied(reason) => return Err(Denied::Refused(reason)),
+            Verdict::Unavailable(why) => return Err(Denied::Unavailable { source: why.into() }),
+        };
+        match (&self.user, allowed.user) {
+            (Some(user), Some(other)) if **user != *other => {
+                return Err(Denied::Refused("the token is somebody else's".into()));
+            }
+            (None, Some(user)) => self.user = Some(user),
+            _ => {}
+        }
+        let ends = [self.expires_at_s, allowed.expires_at_s];
+        self.expires_at_s = ends.into_iter().flatten().min();
+        self.also = allowed.rights;
+        Ok(self)
+    }
+
+    /// The same, if a hook lets it have this topic.
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub(crate) fn allowed_in(self, verdict: Verdict, topic: &str) -> Result<Self, Denied> {
+        match verdict {
+            Verdict::Allowed(Allowed { rights: Some(rights), .. })
+                if !rights.may_subscribe(topic) =>
+            {
+                Err(Denied::Refused("this client may not subscribe to this topic".into()))
+            }
+            Verdict::Allowed(_) => Ok(self),
+            Verdict::Denied(reason) => Err(Denied::Refused(reason)),
+            Verdict::Unavailable(why) => Err(Denied::Unavailable { source: why.into() }),
+        }
     }
 
     /// Counts the connection among those of its user, if it has one.
@@ -47,7 +99,7 @@ impl Guest {
 
     /// Whether the topic, or all topics of the pattern, may be used so.
     pub(crate) fn may(&self, verb: Verb, name: &str) -> bool {
-        self.rights.may(verb, name)
+        self.rights.may(verb, name) && self.also.as_ref().is_none_or(|also| also.may(verb, name))
     }
 
     /// Whether it has ended.
@@ -62,13 +114,14 @@ impl Guest {
 
     /// Whether it differs from who may do everything for ever.
     pub(crate) fn is_bounded(&self) -> bool {
-        self.expires_at_s.is_some() || self.rights != Permissions::all() || self.charge.is_some()
+        let has_bounds = self.also.is_some() || self.rights != Permissions::all();
+        has_bounds || self.expires_at_s.is_some() || self.charge.is_some()
     }
 }
 
 impl From<Identity> for Guest {
     fn from(identity: Identity) -> Self {
         let Identity { user, expires_at_s, permissions } = identity;
-        Self { user, expires_at_s, rights: permissions, charge: None }
+        Self { user, expires_at_s, rights: permissions, also: None, charge: None }
     }
 }

@@ -55,12 +55,14 @@ impl Handler for ServerHandler {
             }
         };
         let door = if route == Route::Feed { Door::Feed } else { Door::Raw };
-        let entry = self.door.judge(door, request, arrival)?;
         let topic = match route {
-            Route::Feed => return self.accept_feed(request, arrival, entry),
-            Route::Echo => None,
+            Route::Feed | Route::Echo => None,
             Route::Topic(topic) => Some(topic),
         };
+        let entry = self.door.judge(door, topic.as_deref(), request, arrival)?;
+        if door == Door::Feed {
+            return self.accept_feed(request, arrival, entry);
+        }
         let Entry::Known(guest) = entry else { return Err(Reject::new(401, "a token is needed")) };
         Ok(Accept::new(Peer::Raw(raw::Peer::new(topic.as_deref(), guest)?)))
     }

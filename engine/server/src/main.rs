@@ -17,6 +17,7 @@ mod gateways;
 mod guest;
 mod handler;
 mod health;
+mod hook;
 mod ingest;
 mod intake;
 mod leave;

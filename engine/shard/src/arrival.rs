@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use corecast_hub::ConnId;
+use corecast_hub::{ConnId, Timestamp};
 
 use crate::edge::{Edge, TooMany, UserCharge};
 use crate::mesh::Mesh;
@@ -68,6 +68,12 @@ impl Arrival<'_> {
     #[must_use]
     pub fn waker(&self) -> Waker {
         self.wakes.waker(self.shard, self.conn, self.mesh)
+    }
+
+    /// The time of this call, monotonic, in nanoseconds since the engine's start.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.now_ns)
     }
 
     /// Counts this connection as one of a user's, as

@@ -7,6 +7,8 @@ mod a_session_acts_before_it_is_known;
 mod a_token_is_in_a_log;
 mod a_token_outlives_its_end;
 mod rights_are_not_kept;
+mod the_hook_is_slow_or_lies;
+mod the_program_cannot_say_who_it_is;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};

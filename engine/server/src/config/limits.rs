@@ -64,6 +64,28 @@ pub(crate) const RECORD_BYTES_CEILING: usize = 1 << 26;
 /// Bytes of a Unix socket's path: `sun_path` holds 108 with its end.
 pub(crate) const UNIX_PATH_BYTES_MAX: usize = 107;
 
+/// Time for an answer of the hook by default, in milliseconds.
+pub(crate) const HOOK_TIMEOUT_MS: u64 = 2_000;
+/// The shortest and the longest that can be configured.
+pub(crate) const HOOK_TIMEOUT_MS_MIN: u64 = 10;
+pub(crate) const HOOK_TIMEOUT_MS_MAX: u64 = 60_000;
+/// The longest time for which an answer of it can be remembered, in milliseconds: an hour.
+pub(crate) const HOOK_CACHE_MS_MAX: u64 = 3_600_000;
+/// Answers that a shard remembers by default.
+pub(crate) const HOOK_CACHE_MAX: usize = 4_096;
+/// The most answers that can be configured.
+pub(crate) const HOOK_CACHE_CEILING: usize = 1_000_000;
+/// Questions that are asked at once by default.
+pub(crate) const HOOK_CONCURRENCY_MAX: usize = 64;
+/// The most that can be configured.
+pub(crate) const HOOK_CONCURRENCY_CEILING: usize = 1_024;
+/// Questions that wait to be asked by default.
+pub(crate) const HOOK_QUEUE_MAX: usize = 1_024;
+/// The most that can be configured.
+pub(crate) const HOOK_QUEUE_CEILING: usize = 65_536;
+/// Headers that are forwarded to it.
+pub(crate) const HOOK_HEADERS_MAX: usize = 16;
+
 /// Bytes of one request's body on the admin port by default.
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 20;
 /// The longest body that can be configured, in bytes.

@@ -13,6 +13,7 @@ pub(crate) mod docs;
 mod edge;
 pub(crate) mod env;
 pub(crate) mod feed;
+pub(crate) mod hook;
 pub(crate) mod ingest;
 mod keys;
 pub(crate) mod limits;

@@ -10,6 +10,7 @@ use crate::auth::Auth;
 use crate::cli::common::{CommonArgs, ServingArgs, override_with_options};
 use crate::cli::exit::Failure;
 use crate::cli::{self, logs};
+use crate::hook::{Asker, Hook};
 use corecast::config::{ConnectionConfig, TlsConfig};
 use corecast::{Config, Engine, Limits, Namespace, Namespaces, Policy};
 
@@ -19,6 +20,8 @@ pub(crate) struct Settings {
     running: ServerConfig,
     feed: Shared<FeedConfig>,
     auth: Auth,
+    hook: Hook,
+    asker: Option<Asker>,
     source: Source,
 }
 
@@ -64,7 +67,9 @@ impl Settings {
             tracing::warn!("{warning}");
         }
         let auth = Auth::new(&config.auth, &config.origin)?;
-        Ok(Self { feed: Shared::new(config.feed.clone()), auth, running: config, source })
+        let (hook, asker) = Hook::new(&config.auth.hook);
+        let (feed, asker) = (Shared::new(config.feed.clone()), Some(asker));
+        Ok(Self { feed, auth, hook, asker, running: config, source })
     }
 
     /// All settings, as they run.
@@ -85,6 +90,16 @@ impl Settings {
     /// Who may connect, which may change.
     pub(crate) fn auth(&self) -> Auth {
         self.auth.clone()
+    }
+
+    /// The service that is asked who may do what.
+    pub(crate) fn hook(&self) -> Hook {
+        self.hook.clone()
+    }
+
+    /// What asks it, once.
+    pub(crate) fn take_asker(&mut self) -> Option<Asker> {
+        self.asker.take()
     }
 
     /// Reads the keys that tokens are verified with.

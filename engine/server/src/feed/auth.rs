@@ -45,15 +45,17 @@ impl Open {
         reply(context, &Event::Authenticated(Authenticated { id: id.cloned(), user, expires }));
     }
 
-    /// The time of the guest may be over.
-    pub(super) fn wake(&self, context: &mut Context<'_>) {
+    /// The time of the guest may be over: then the connection is closed.
+    pub(super) fn wake(&self, context: &mut Context<'_>) -> bool {
         let wall_ns = context.feed().wall_ns();
         if !self.guest.is_expired(wall_ns) {
             // The clock was set back meanwhile.
-            return context.wake_at_wall(self.guest.expires_ns());
+            context.wake_at_wall(self.guest.expires_ns());
+            return false;
         }
         let code = corecast_feed::CloseCode::Unauthenticated.code();
         context.close(CloseCode(code), EXPIRED);
+        true
     }
 
     fn become_guest(&mut self, mut guest: Guest, context: &mut Context<'_>) -> Result<(), Refusal> {

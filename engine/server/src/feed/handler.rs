@@ -9,6 +9,7 @@ use crate::config::feed::FeedConfig;
 use crate::config::shared::{Cache, Shared};
 use crate::doorkeeper::Entry;
 use crate::guest::Guest;
+use crate::hook::Clerk;
 use corecast::{Context, Event, Message, Reject, TimerContext, Upgrade};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(crate) struct FeedHandler {
     cache: Cache<FeedConfig>,
     settings: FeedSettings,
     gate: Gatekeeper,
+    clerk: Option<Clerk>,
     beat: Beat,
 }
 
@@ -30,11 +32,11 @@ impl FeedHandler {
     pub(crate) fn new(
         shared: Shared<FeedConfig>,
         settings: FeedSettings,
-        gate: Gatekeeper,
+        (gate, clerk): (Gatekeeper, Option<Clerk>),
     ) -> Self {
         let cache = shared.cache();
         let settings = settings.renewed(cache.value());
-        Self { shared, cache, settings, gate, beat: Beat::default() }
+        Self { shared, cache, settings, gate, clerk, beat: Beat::default() }
     }
 
     /// Who comes where nobody is asked for a token.
@@ -63,9 +65,7 @@ impl FeedHandler {
         message: Message<'_>,
         context: &mut Context<'_>,
     ) {
-        self.renew();
-        let mut desk = Desk { settings: &self.settings, gate: &mut self.gate };
-        session.message(message, &mut desk, context);
+        session.message(message, &mut self.desk(), context);
     }
 
     /// See [`corecast::Handler::on_event`].
@@ -79,8 +79,8 @@ impl FeedHandler {
     }
 
     /// See [`corecast::Handler::on_wake`].
-    pub(crate) fn on_wake(&self, session: &mut Session, context: &mut Context<'_>) {
-        session.wake(context);
+    pub(crate) fn on_wake(&mut self, session: &mut Session, context: &mut Context<'_>) {
+        session.wake(&mut self.desk(), context);
     }
 
     /// See [`corecast::Handler::on_close`].
@@ -99,6 +99,12 @@ impl FeedHandler {
     fn settings(&mut self) -> &FeedSettings {
         self.renew();
         &self.settings
+    }
+
+    fn desk(&mut self) -> Desk<'_> {
+        self.renew();
+        let clerk = self.clerk.as_mut();
+        Desk { settings: &self.settings, gate: &mut self.gate, clerk, verdict: None }
     }
 
     fn renew(&mut self) {

@@ -3,6 +3,8 @@
 /// Commands of one connection that wait for an answer of another shard, at most. More than a burst
 /// of the default rate, so that only a mesh that stands still lets anybody meet it.
 pub(crate) const COMMANDS_IN_FLIGHT_MAX: usize = 256;
+/// Bytes of commands of one connection that wait for the hook, at most.
+pub(crate) const ASKING_BYTES_MAX: usize = 256 * 1024;
 /// Members that one answer to `presence` lists; `total` counts all.
 pub(crate) const PRESENCE_REPLY_MAX: usize = 1_000;
 /// Bytes of a user's name, after percent-decoding.

@@ -5,6 +5,7 @@
 //! [`FeedCodec`] makes the frames that the hub shares among subscribers.
 
 mod ask;
+mod asking;
 mod auth;
 mod beat;
 mod body;

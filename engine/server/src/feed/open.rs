@@ -4,15 +4,16 @@ use super::held::Subscriptions;
 use super::limits::BEATS;
 use super::pending::Pending;
 use super::refusal::Refusal;
-use super::session::{Desk, reply};
+use super::session::{Desk, refuse, reply};
 use super::settings::FeedSettings;
 use super::subscribe::Subscribing;
 use crate::config::feed::SendRight;
 use crate::guest::Guest;
+use crate::hook::Verdict;
 use corecast::{Context, Encoding, Member, Policy};
 use corecast_feed::event::{Event, Pong};
 use corecast_feed::{Command, ErrorCode, Subprotocol};
-use corecast_gate::Verb;
+use corecast_gate::{Permissions, Verb};
 
 /// Somebody who is known, as far as he must be.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Open {
     pub(super) pending: Pending<Waiting>,
     /// Whether it counts as one who has joined a topic.
     pub(super) joined: bool,
+    /// What the hook allows of the command that is done now; none: it sets no bound.
+    only: Option<Permissions>,
 }
 
 /// A command that waits for an answer of another shard.
@@ -54,6 +57,7 @@ impl Open {
             subscriptions: Subscriptions::default(),
             pending: Pending::default(),
             joined: false,
+            only: None,
         };
         context.feed().speak(match subprotocol {
             Subprotocol::Json => Encoding::Json,
@@ -67,13 +71,38 @@ impl Open {
     /// Does a command. Says whether it counts as one that was none.
     pub(super) fn command(
         &mut self,
-        command: Command<'_>,
+        command: &Command<'_>,
         desk: &mut Desk<'_>,
         context: &mut Context<'_>,
     ) -> bool {
-        let settings = desk.settings;
+        if let Command::Auth(auth) = command {
+            return self.renew(auth, desk, context);
+        }
+        match desk.verdict.take() {
+            None => {}
+            Some(Verdict::Allowed(allowed)) => self.only = allowed.rights,
+            Some(Verdict::Denied(reason)) => {
+                let refusal = Refusal::new(ErrorCode::Forbidden, reason);
+                refuse(context, command.id(), None, &refusal);
+                return false;
+            }
+            Some(Verdict::Unavailable(why)) => {
+                tracing::debug!(why, "a command was refused");
+                let message = "nobody can say now whether this is allowed: try again";
+                let refusal = Refusal::new(ErrorCode::Unavailable, message);
+                refuse(context, command.id(), None, &refusal);
+                return false;
+            }
+        }
+        self.act(command.clone(), desk.settings, context);
+        self.only = None;
+        false
+    }
+
+    fn act(&mut self, command: Command<'_>, settings: &FeedSettings, context: &mut Context<'_>) {
         match command {
-            Command::Auth(auth) => return self.renew(&auth, desk, context),
+            // Its own.
+            Command::Auth(_) => {}
             Command::Subscribe(subscribe) => self.subscribe(&subscribe, settings, context),
             Command::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, settings, context),
             Command::Publish(publish) => self.publish(&publish, settings, context),
@@ -82,12 +111,12 @@ impl Open {
             Command::History(history) => self.history(history, settings, context),
             Command::Ping(ping) => reply(context, &Event::Pong(Pong { id: ping.id })),
         }
-        false
     }
 
     /// Refuses what the guest has no right to.
     pub(super) fn may(&self, verb: Verb, name: &str) -> Result<(), Refusal> {
-        if self.guest.may(verb, name) {
+        let only = self.only.as_ref();
+        if self.guest.may(verb, name) && only.is_none_or(|only| only.may(verb, name)) {
             return Ok(());
         }
         let may_not = match verb {

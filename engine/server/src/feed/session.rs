@@ -4,6 +4,7 @@
 //! or it has to say first who it is: so long it is [`Unauthenticated`], a type with no way to do
 //! anything else. [`Session::command`] is the one place that asks in which state a command came.
 
+use super::asking::Asking;
 use super::budget::Spent;
 use super::client::client_of;
 use super::codec::control;
@@ -15,6 +16,7 @@ use crate::auth::Gatekeeper;
 use crate::config::auth::AuthMode;
 use crate::doorkeeper::Entry;
 use crate::guest::Guest;
+use crate::hook::{Asked, Clerk, Verdict};
 use corecast::{CloseCode, Context, Leaving, Message, SendStatus};
 use corecast_feed::event::{Event, GoingAway, Welcome, WelcomeAuth};
 use corecast_feed::value::Nanos;
@@ -32,10 +34,14 @@ pub(crate) struct Session {
 }
 
 #[derive(Debug)]
-enum State {
+pub(super) enum State {
     Upgraded(Box<Upgraded>),
     Unauthenticated(Box<Unauthenticated>),
     Open(Box<Open>),
+    /// One of the above, while a command waits for the hook.
+    Asking(Box<Asking>),
+    /// Nothing: it is on its way from one to another.
+    Between,
 }
 
 /// What the handshake said.
@@ -51,6 +57,9 @@ pub(crate) struct Upgraded {
 pub(crate) struct Desk<'a> {
     pub(super) settings: &'a FeedSettings,
     pub(super) gate: &'a mut Gatekeeper,
+    pub(super) clerk: Option<&'a mut Clerk>,
+    /// What the hook has said of the command that is done now.
+    pub(super) verdict: Option<Verdict>,
 }
 
 impl Session {
@@ -119,7 +128,7 @@ impl Session {
             }
         };
         match parse_command(text, &desk.settings.limits) {
-            Ok(command) => self.command(command, desk, context),
+            Ok(command) => self.command(&command, text, desk, context),
             Err(error) => {
                 reply(context, &Event::Error(error.to_event()));
                 self.count_error(desk.settings, context);
@@ -134,17 +143,23 @@ impl Session {
         settings: &FeedSettings,
         context: &mut Context<'_>,
     ) {
-        if let State::Open(open) = &mut self.state {
+        if let State::Open(open) = self.state.settled_mut() {
             open.event(event, settings, context);
         }
     }
 
-    /// A time has come: that of the guest, or that for `auth`.
-    pub(crate) fn wake(&mut self, context: &mut Context<'_>) {
-        match &self.state {
-            State::Upgraded(_) => {}
+    /// A time has come, that of the guest or that for `auth`; or the hook has answered.
+    pub(crate) fn wake(&mut self, desk: &mut Desk<'_>, context: &mut Context<'_>) {
+        let is_over = match self.state.settled_mut() {
             State::Unauthenticated(waiting) => waiting.wake(context),
             State::Open(open) => open.wake(context),
+            _ => false,
+        };
+        if let State::Asking(asking) = &self.state
+            && !is_over
+            && let Some(verdict) = desk.answer(&asking.ticket, context)
+        {
+            self.answered(verdict, desk, context);
         }
     }
 
@@ -158,14 +173,20 @@ impl Session {
 
     /// The connection is over.
     pub(crate) fn close(self, settings: &FeedSettings) {
-        if let State::Open(open) = self.state
+        if let State::Open(open) = self.state.settled()
             && open.joined
         {
             settings.audience.leave();
         }
     }
 
-    fn command(&mut self, command: Command<'_>, desk: &mut Desk<'_>, context: &mut Context<'_>) {
+    fn command(
+        &mut self,
+        command: &Command<'_>,
+        text: &str,
+        desk: &mut Desk<'_>,
+        context: &mut Context<'_>,
+    ) {
         let settings = desk.settings;
         if !settings.commands.spend(&mut self.commands, context.now()) {
             let rate = settings.made_of.commands_per_second_max;
@@ -173,10 +194,63 @@ impl Session {
             let refusal = Refusal::new(ErrorCode::TooMany, message);
             return refuse(context, command.id(), None, &refusal);
         }
+        match &mut self.state {
+            State::Asking(asking) => {
+                if !asking.put(text) {
+                    refuse(context, command.id(), None, &Refusal::in_flight());
+                }
+            }
+            _ => self.ask_and_do(command, text, desk, context),
+        }
+    }
+
+    /// Does a command; where the hook is to be asked about it, as soon as it has answered.
+    fn ask_and_do(
+        &mut self,
+        command: &Command<'_>,
+        text: &str,
+        desk: &mut Desk<'_>,
+        context: &mut Context<'_>,
+    ) {
+        match desk.ask(command, &self.state, context) {
+            Some(Asked::Pending(ticket)) => {
+                let state = std::mem::replace(&mut self.state, State::Between);
+                self.state = State::Asking(Box::new(Asking::new(state, ticket, text)));
+            }
+            Some(Asked::Known(verdict)) => {
+                desk.verdict = Some(verdict);
+                self.act(command, desk, context);
+            }
+            None => self.act(command, desk, context),
+        }
+    }
+
+    /// The hook has answered: the command that has waited is done, and those behind it.
+    fn answered(&mut self, verdict: Verdict, desk: &mut Desk<'_>, context: &mut Context<'_>) {
+        let State::Asking(asking) = std::mem::replace(&mut self.state, State::Between) else {
+            return;
+        };
+        let (state, commands) = asking.into_parts();
+        self.state = state;
+        desk.verdict = Some(verdict);
+        for (place, text) in commands.iter().enumerate() {
+            // Each was a command when it came.
+            let Ok(command) = parse_command(text, &desk.settings.limits) else { continue };
+            match &mut self.state {
+                State::Asking(asking) => {
+                    asking.put(text);
+                }
+                _ if place == 0 => self.act(&command, desk, context),
+                _ => self.ask_and_do(&command, text, desk, context),
+            }
+        }
+    }
+
+    fn act(&mut self, command: &Command<'_>, desk: &mut Desk<'_>, context: &mut Context<'_>) {
         let is_error = match &mut self.state {
             // No message comes before the connection is open.
-            State::Upgraded(_) => false,
-            State::Unauthenticated(waiting) => match waiting.command(&command, desk, context) {
+            State::Upgraded(_) | State::Asking(_) | State::Between => false,
+            State::Unauthenticated(waiting) => match waiting.command(command, desk, context) {
                 Outcome::Answered => false,
                 Outcome::Refused => true,
                 Outcome::Opened(open) => {
@@ -186,8 +260,9 @@ impl Session {
             },
             State::Open(open) => open.command(command, desk, context),
         };
+        desk.verdict = None;
         if is_error {
-            self.count_error(settings, context);
+            self.count_error(desk.settings, context);
         }
     }
 
@@ -198,6 +273,32 @@ impl Session {
             let errors_max = settings.made_of.errors_max;
             let reason = format!("more than {errors_max} malformed commands in a minute");
             context.close(CloseCode::POLICY_VIOLATION, &reason);
+        }
+    }
+}
+
+impl State {
+    /// What it is beneath what it waits for.
+    fn settled_mut(&mut self) -> &mut Self {
+        match self {
+            Self::Asking(asking) => &mut asking.state,
+            other => other,
+        }
+    }
+
+    fn settled(self) -> Self {
+        match self {
+            Self::Asking(asking) => asking.into_parts().0,
+            other => other,
+        }
+    }
+
+    /// The user and the name of a connection that may give commands.
+    pub(super) fn who(&self) -> Option<(Option<&str>, &str)> {
+        match self {
+            Self::Unauthenticated(waiting) => Some((None, &waiting.client)),
+            Self::Open(open) => Some((open.guest.user.as_deref(), &open.client)),
+            _ => None,
         }
     }
 }
@@ -214,7 +315,11 @@ impl Desk<'_> {
     ///
     /// Why it is refused.
     pub(super) fn guest(&mut self, token: &str) -> Result<Guest, Denied> {
-        self.gate.verify(token).map(Guest::from)
+        let guest = Guest::from(self.gate.verify(token)?);
+        match self.verdict.take() {
+            Some(verdict) => guest.judged(verdict),
+            None => Ok(guest),
+        }
     }
 }
 

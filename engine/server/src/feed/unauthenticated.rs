@@ -50,15 +50,17 @@ impl Unauthenticated {
         }
     }
 
-    /// The time for `auth` is over.
-    pub(super) fn wake(&self, context: &mut Context<'_>) {
+    /// The time for `auth` may be over: then the connection is closed.
+    pub(super) fn wake(&self, context: &mut Context<'_>) -> bool {
         if context.now() < self.until {
-            return context.wake_at(Some(self.until));
+            context.wake_at(Some(self.until));
+            return false;
         }
         let refusal = Refusal::new(ErrorCode::Timeout, "no `auth` has come in time");
         refuse(context, None, None, &refusal);
         let code = corecast_feed::CloseCode::AuthTimeout.code();
         context.close(CloseCode(code), "no auth has come in time: reconnect, and send it at once");
+        true
     }
 
     fn auth(&self, auth: &Auth<'_>, desk: &mut Desk<'_>, context: &mut Context<'_>) -> Outcome {

@@ -1,6 +1,7 @@
 //! One connection to the feed after the other, until there is an end.
 
 use super::backoff::{Backoff, random, within};
+use super::credential::TokenPlace;
 use super::limits::{
     CLOSE_WITHIN, CONNECT_WITHIN, GOOD_AFTER, HEARTBEATS_MISSED, MESSAGE_BYTES_MAX,
 };
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -37,6 +40,10 @@ pub(crate) struct Client {
     /// Whom to trust over TLS; the machine's own authorities where nothing is said.
     pub(crate) trust: Option<Arc<ClientConfig>>,
     pub(crate) user: Option<String>,
+    /// Where the token is, if there is one.
+    pub(crate) token: Option<TokenPlace>,
+    /// The token of the last connection.
+    pub(crate) sent: Option<HeaderValue>,
     pub(crate) wish: Wish,
     pub(crate) mode: Mode,
     /// Messages and snapshots to go; none: no end.
@@ -111,6 +118,10 @@ impl Client {
                             close(socket).await;
                             return Err(failure);
                         }
+                        Ended::Lost { code, why } if self.has_newer_token(code) => {
+                            complain(&format!("corecast: {why}; again with a newer token"));
+                            within([0, 1_000], random())
+                        }
                         Ended::Lost { code, why } => pause(code, &why, &life, &mut backoff)?,
                     }
                 }
@@ -122,12 +133,17 @@ impl Client {
         }
     }
 
-    async fn connect(&self) -> Result<Socket, Failure> {
+    async fn connect(&mut self) -> Result<Socket, Failure> {
         let url = &self.url;
-        let request = self
+        let mut request = self
             .url
             .request(self.user.as_deref())
             .map_err(|error| Failure::with_code(2, format!("{url}: {error}")))?;
+        if let Some(place) = &self.token {
+            let value = place.header()?;
+            request.headers_mut().insert(AUTHORIZATION, value.clone());
+            self.sent = Some(value);
+        }
         let config = WebSocketConfig::default()
             .max_message_size(Some(MESSAGE_BYTES_MAX))
             .max_frame_size(Some(MESSAGE_BYTES_MAX));
@@ -137,7 +153,12 @@ impl Client {
             Ok(Ok((socket, _))) => return Ok(socket),
             Ok(Err(WsError::Http(response))) => {
                 let status = response.status();
-                format!("{url} answered {status}: is it the path of a feed?")
+                let body = response.into_body().unwrap_or_default();
+                let why = String::from_utf8_lossy(&body);
+                match why.lines().next().filter(|line| !line.is_empty()) {
+                    Some(why) => format!("{url} answered {status}: {why}"),
+                    None => format!("{url} answered {status}: is it the path of a feed?"),
+                }
             }
             Ok(Err(WsError::Io(error))) => {
                 format!("cannot reach {url}: {error}; start a server with corecast serve")
@@ -149,6 +170,12 @@ impl Client {
             Err(_) => format!("cannot reach {url}: no answer in time"),
         };
         Err(Failure::new(Exit::Unavailable, problem))
+    }
+
+    /// Whether the connection has ended with its token, and there is another one by now.
+    fn has_newer_token(&self, code: u16) -> bool {
+        let now = self.token.as_ref().and_then(|place| place.header().ok());
+        Reconnect::after(code) == Reconnect::NewToken && now.is_some() && now != self.sent
     }
 
     /// Reads one connection to its end.

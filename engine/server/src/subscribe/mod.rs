@@ -3,6 +3,7 @@
 
 pub(crate) mod backoff;
 mod client;
+mod credential;
 mod limits;
 mod output;
 mod plan;
@@ -17,6 +18,7 @@ use clap::Args;
 use client::Client;
 use corecast_feed::command::DeliveryPolicy;
 use corecast_feed::value::{Delivery, Rate};
+use credential::TokenPlace;
 use output::{Mode, Output};
 use plan::Wish;
 use rustls::ClientConfig;
@@ -37,6 +39,7 @@ Examples:
   corecast subscribe 'trade.*' book.BTCUSD@100ms --json
   corecast subscribe quote.BTCUSD --raw --count 1 | jq .bid
   corecast subscribe '>' --max-hz 1 --stats
+  corecast subscribe chat.room1 --token-file ./token
   corecast subscribe '>' --url wss://localhost:9443/feed --ca authority.pem")]
 pub(crate) struct SubscribeArgs {
     /// Topics, variants such as book.X@100ms, and patterns: * is one token, > the rest
@@ -79,6 +82,14 @@ pub(crate) struct SubscribeArgs {
     /// The user to be; the server must allow ?user=
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
+
+    /// File with the token that says who this is; read again for each connection
+    #[arg(long, value_name = "PATH", conflicts_with = "token_env")]
+    token_file: Option<PathBuf>,
+
+    /// Environment variable with that token
+    #[arg(long, value_name = "NAME")]
+    token_env: Option<String>,
 }
 
 /// Subscribes until a signal comes, or as many messages as were wanted.
@@ -109,6 +120,8 @@ fn client(args: &SubscribeArgs, trust: Option<Arc<ClientConfig>>) -> Client {
         url: args.url.clone(),
         trust,
         user: args.user.clone(),
+        token: token(args),
+        sent: None,
         wish,
         mode,
         left: args.count,
@@ -118,6 +131,11 @@ fn client(args: &SubscribeArgs, trust: Option<Arc<ClientConfig>>) -> Client {
         granted: 0,
         shown_at: Instant::now(),
     }
+}
+
+fn token(args: &SubscribeArgs) -> Option<TokenPlace> {
+    let file = args.token_file.clone().map(TokenPlace::File);
+    file.or_else(|| args.token_env.clone().map(TokenPlace::Variable))
 }
 
 fn rate(text: &str) -> Result<Rate, String> {

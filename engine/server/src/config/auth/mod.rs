@@ -5,6 +5,7 @@ pub(super) mod rules;
 #[cfg(test)]
 mod tests;
 
+use super::hook::HookConfig;
 use super::limits;
 use corecast_gate::keys::SecretEncoding;
 use corecast_gate::token::SourceError;
@@ -42,6 +43,8 @@ pub(crate) struct AuthConfig {
     pub(crate) default: DefaultRights,
     /// Who issues tokens.
     pub(crate) sources: Vec<SourceConfig>,
+    /// A service that is asked as well.
+    pub(crate) hook: HookConfig,
 }
 
 impl Default for AuthConfig {
@@ -59,6 +62,7 @@ impl Default for AuthConfig {
             anonymous: DefaultRights::default(),
             default: DefaultRights::default(),
             sources: Vec::new(),
+            hook: HookConfig::default(),
         }
     }
 }

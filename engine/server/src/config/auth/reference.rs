@@ -124,6 +124,28 @@ pub(in crate::config) const KEYS: &[Key] = &[
     )
     .reloadable(),
     key(
+        "auth.hook.url",
+        "",
+        "Address of a service that is asked by POST who may do what; what goes wrong with it is a \
+        no.",
+    )
+    .text("an address with https, or http on loopback; `\"\"`: none"),
+    key("auth.hook.on", "", "What it is asked about.").one_of(&["connect", "subscribe", "publish"]),
+    key("auth.hook.timeout_ms", "ms", "Time for an answer, that in the queue included."),
+    key(
+        "auth.hook.cache_ms",
+        "ms",
+        "How long an answer is remembered, for the same question alone; 0: not at all.",
+    ),
+    key("auth.hook.cache_max", "answers", "Answers that each shard remembers at most."),
+    key("auth.hook.concurrency_max", "questions", "Questions that are asked at once at most."),
+    key("auth.hook.queue_max", "questions", "Questions that wait at most; one more is a no."),
+    key(
+        "auth.hook.headers",
+        "",
+        "Headers of the request that it is told when somebody connects, such as `cookie`.",
+    ),
+    key(
         "origin.allow",
         "",
         "Pages that may connect, each as `https://host` or `https://host:port`, compared as a \

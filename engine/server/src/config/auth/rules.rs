@@ -2,6 +2,8 @@
 
 use super::{AuthConfig, AuthMode, Place, SourceConfig};
 use crate::config::ServerConfig;
+use crate::config::feed::Identity;
+use crate::config::hook::HookEvent;
 use crate::config::limits::{AUTH_NAME_BYTES_MAX, SOURCE_NAME_BYTES_MAX};
 use corecast_gate::{Algorithm, Origins};
 use reqwest::Url;
@@ -24,6 +26,9 @@ pub(in crate::config) fn check(config: &ServerConfig, say: &mut dyn FnMut(&str, 
         if let Some(message) = source_problem(source) {
             say(&format!("auth.sources[{index}]"), message);
         }
+    }
+    if let Some((key, message)) = hook_problem(config) {
+        say(key, message.to_owned());
     }
     if let Err(error) = auth.verifier() {
         say("auth.sources", error.to_string());
@@ -72,6 +77,45 @@ pub(in crate::config) fn warnings(config: &ServerConfig) -> Vec<String> {
     warnings
 }
 
+/// What is wrong with the hook: what it is told may have secrets in it, what it says is believed.
+fn hook_problem(config: &ServerConfig) -> Option<(&'static str, &'static str)> {
+    let hook = &config.auth.hook;
+    if hook.url.is_empty() {
+        return None;
+    }
+    if hook.is_for(HookEvent::Connect) && config.feed.identity == Identity::Query {
+        let message = "`query` believes any name, and auth.hook is asked about it: choose one";
+        return Some(("feed.identity", message));
+    }
+    if hook.on.is_empty() {
+        return Some(("auth.hook.on", "name what it is asked about, or leave auth.hook.url out"));
+    }
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_name = |name: &String| !name.is_empty() && name.bytes().all(is_letter);
+    if !hook.headers.iter().all(is_name) {
+        return Some(("auth.hook.headers", "a header's name has letters, digits and `-`"));
+    }
+    let Ok(url) = hook.url.parse::<Url>() else {
+        return Some(("auth.hook.url", "it is no address, such as https://hook.example/corecast"));
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        let message = "it has a user or a password in it: settings hold no secrets";
+        return Some(("auth.hook.url", message));
+    }
+    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
+    (!is_safe).then_some((
+        "auth.hook.url",
+        "it begins with https://, unless it is on loopback: what it says is believed",
+    ))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    })
+}
+
 /// A cookie's name (RFC 6265 §4.1.1), which is a fine name of a parameter, too.
 fn name_problem(name: &str) -> Option<String> {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
@@ -117,13 +161,9 @@ fn url_problem(text: &str) -> Option<&'static str> {
     if !url.username().is_empty() || url.password().is_some() {
         return Some("jwks_url has a user or a password in it: settings hold no secrets");
     }
-    let is_loopback = url.host_str().is_some_and(|host| {
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    });
     match url.scheme() {
         "https" => None,
-        "http" if is_loopback => None,
+        "http" if is_loopback(&url) => None,
         "http" => Some("jwks_url is https://, unless it is on loopback: what it says is trusted"),
         _ => Some("jwks_url begins with https://"),
     }

@@ -1,0 +1,331 @@
+//! The operator's hook: what it says holds, and when it says nothing, nobody gets in.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use corecast_tests::feed::FeedClient;
+use corecast_tests::raw::RawClient;
+use corecast_tests::server::TestServer;
+use eyre::{Result, ensure};
+use serde_json::{Value, json};
+
+use crate::{NAMESPACES, ensure_error, now_s, serve, token};
+
+/// A hook on loopback. It answers whoever is named in the question's path, user or first topic.
+struct HookServer {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<Value>>>,
+}
+
+impl HookServer {
+    fn start(answer: impl Fn(&Value) -> String + Send + Sync + 'static) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let asked: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let (answer, seen) = (Arc::new(answer), Arc::clone(&asked));
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (answer, seen) = (Arc::clone(&answer), Arc::clone(&seen));
+                thread::spawn(move || serve_one(&stream, &*answer, &seen));
+            }
+        });
+        Ok(Self { address, asked })
+    }
+
+    fn asked(&self) -> Vec<Value> {
+        self.asked.lock().map(|asked| asked.clone()).unwrap_or_default()
+    }
+}
+
+fn serve_one(
+    stream: &TcpStream,
+    answer: &(dyn Fn(&Value) -> String + Send + Sync),
+    seen: &Mutex<Vec<Value>>,
+) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut length = 0;
+        let mut line = String::new();
+        loop {
+            line.clear();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if let Some(bytes) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = bytes.trim().parse().unwrap_or(0);
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        let question: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if let Ok(mut seen) = seen.lock() {
+            seen.push(question.clone());
+        }
+        let text = answer(&question);
+        if text.is_empty() || (&*stream).write_all(text.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn says(answer: &Value) -> String {
+    http(200, &answer.to_string())
+}
+
+fn http(status: u16, body: &str) -> String {
+    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A server whose hook is asked about these, with settings beside.
+fn ask_hook(hook: &HookServer, on: &str, more: &str) -> Result<TestServer> {
+    let config = format!(
+        "[connection]\nclose_timeout_ms = 200\n{NAMESPACES}\n[feed]\nsend = \"users\"\n\
+         commands_per_second_max = 0\n[auth.hook]\nurl = \"http://{}/ask\"\non = [{on}]\n{more}\n",
+        hook.address
+    );
+    TestServer::start_with(&config, ["--shards", "2"])
+}
+
+/// The status of an upgrade with this cookie, and the body of a refusal.
+fn knock(server: &TestServer, target: &str, cookie: &str) -> Result<(u16, String)> {
+    let mut client = RawClient::connect(server.address())?;
+    let head = client.ask(target, &[], &[("Cookie", cookie)])?;
+    if head.status == 101 {
+        return Ok((101, String::new()));
+    }
+    let body = String::from_utf8_lossy(&client.read_to_end()?).into_owned();
+    ensure!(head.status != 503 || head.header("retry-after").is_some(), "{}", head.text);
+    Ok((head.status, body))
+}
+
+#[test]
+fn whatever_goes_wrong_is_a_no() -> Result<()> {
+    let hook = HookServer::start(|question| {
+        let cookie = question["headers"]["cookie"][0].as_str().unwrap_or_default().to_owned();
+        match cookie.as_str() {
+            "yes" => says(&json!({"allow": true, "user": "u1"})),
+            "no" => says(&json!({"allow": false, "reason": "banned"})),
+            "slow" => {
+                thread::sleep(Duration::from_secs(3));
+                says(&json!({"allow": true}))
+            }
+            "dead" => String::new(),
+            "500" => http(500, "{\"allow\":true}"),
+            "204" => http(204, ""),
+            "redirect" => {
+                "HTTP/1.1 307 X\r\nLocation: /yes\r\nContent-Length: 0\r\n\r\n".to_owned()
+            }
+            "huge" => http(200, &format!("{{\"allow\":true,\"x\":\"{}\"}}", "x".repeat(1 << 20))),
+            "cut" => "HTTP/1.1 200 X\r\nContent-Length: 99\r\n\r\n{\"allow\":true}".to_owned(),
+            "text" => http(200, "yes"),
+            "string" => says(&json!({"allow": "true"})),
+            "expired" => says(&json!({"allow": true, "expires_at": now_s() - 1})),
+            "pattern" => says(&json!({"allow": true, "topics": {"subscribe": ["a..b"]}})),
+            _ => says(&json!({})),
+        }
+    })?;
+    let more = "timeout_ms = 500\nheaders = [\"cookie\"]";
+    let server = ask_hook(&hook, "\"connect\"", more)?;
+    for target in ["/feed", "/ws/chat.a", "/echo"] {
+        ensure!(knock(&server, target, "yes")?.0 == 101, "{target}");
+        let (status, body) = knock(&server, target, "no")?;
+        ensure!(status == 403 && body.contains("banned"), "{status} {body}");
+        ensure!(knock(&server, target, "expired")?.0 == 403);
+    }
+    for cookie in
+        ["dead", "500", "204", "redirect", "huge", "text", "string", "pattern", "nothing", ""]
+    {
+        let (status, body) = knock(&server, "/feed", cookie)?;
+        ensure!(status == 503 && !body.is_empty(), "{cookie}: {status} {body}");
+    }
+    for cookie in ["slow", "cut"] {
+        let begun = Instant::now();
+        ensure!(knock(&server, "/feed", cookie)?.0 == 503, "{cookie}");
+        ensure!(begun.elapsed() < Duration::from_secs(2), "{cookie}: {:?}", begun.elapsed());
+    }
+    let asked = hook.asked();
+    ensure!(asked.iter().all(|it| it["event"] == "connect"), "{asked:?}");
+    ensure!(asked[0]["path"] == "/feed" && asked[0]["address"] == "127.0.0.1", "{}", asked[0]);
+    server.stop()
+}
+
+#[test]
+fn who_the_hook_says_it_is_it_is_and_for_as_long() -> Result<()> {
+    let hook = HookServer::start(|_| {
+        says(&json!({
+            "allow": true, "user": "u7", "expires_at": now_s() + 3,
+            "topics": {"subscribe": ["chat.*"], "publish": ["chat.a"]},
+        }))
+    })?;
+    let server = ask_hook(&hook, "\"connect\"", "")?;
+    let mut client = FeedClient::open(server.address())?;
+    let answer = client.subscribe(&["chat.a", "trade.a"])?;
+    ensure!(answer["ok"][0]["topic"] == "chat.a" && answer["errors"][0]["code"] == 403, "{answer}");
+    let sent = client.ask(json!({"type": "send", "to": {"user": "u7"}, "data": 1}))?;
+    ensure!(sent["delivered"] == 1, "{sent}");
+    ensure_error(&client.ask(json!({"type": "publish", "topic": "chat.b", "data": 1}))?, 403)?;
+    crate::a_session_acts_before_it_is_known::closed(&mut client, 4401)?;
+    server.stop()
+}
+
+#[test]
+fn commands_are_asked_about_and_keep_their_order() -> Result<()> {
+    let hook = HookServer::start(|question| {
+        thread::sleep(Duration::from_millis(100));
+        match question["topics"][0].as_str().unwrap_or_default() {
+            "chat.no" => says(&json!({"allow": false, "reason": "not this one"})),
+            "chat.some" => says(&json!({"allow": true, "topics": {"subscribe": ["chat.some"]}})),
+            "chat.dead" => String::new(),
+            _ => says(&json!({"allow": true})),
+        }
+    })?;
+    let server = ask_hook(&hook, "\"subscribe\", \"publish\"", "timeout_ms = 1000")?;
+    let mut client = FeedClient::open(server.address())?;
+    let publish = |topic: &str| json!({"type": "publish", "topic": topic, "data": 1});
+    let subscribe = |topics: &[&str]| json!({"type": "subscribe", "topics": topics});
+    let commands = [
+        subscribe(&["chat.a"]),
+        publish("chat.a"),
+        json!({"type": "ping"}),
+        subscribe(&["chat.no"]),
+        publish("chat.no"),
+        subscribe(&["chat.some", "chat.other"]),
+        publish("chat.dead"),
+        json!({"type": "unsubscribe", "topics": ["chat.a"]}),
+        publish("chat.a"),
+    ];
+    for (id, command) in commands.iter().enumerate() {
+        let mut command = command.clone();
+        command["id"] = id.into();
+        client.send(&command)?;
+    }
+    let mut answers = Vec::new();
+    let mut messages = 0;
+    while answers.len() < commands.len() {
+        let event = client.next()?;
+        match event["type"].as_str().unwrap_or_default() {
+            "message" => messages += 1,
+            "snapshot" | "joined" | "left" => {}
+            _ => answers.push(event),
+        }
+    }
+    // They are done in order; a number that comes from another shard is told when it comes.
+    answers.sort_by_key(|answer| answer["id"].as_u64());
+    let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64()).collect();
+    ensure!(ids == (0..9).map(Some).collect::<Vec<_>>(), "{answers:?}");
+    ensure!(messages == 1, "its own, as long as it was subscribed");
+    let code = |place: usize| answers[place]["code"].as_u64();
+    ensure!((code(3), code(4), code(6)) == (Some(403), Some(403), Some(503)), "{answers:?}");
+    ensure!(answers[3]["message"].as_str().is_some_and(|text| text.contains("not this one")));
+    ensure!(answers[5]["ok"][0]["topic"] == "chat.some", "{}", answers[5]);
+    ensure!(answers[5]["errors"][0]["code"] == 403, "{}", answers[5]);
+    // The raw doors: to join is asked about; to publish there is not possible.
+    let (status, body) = knock(&server, "/ws/chat.no", "")?;
+    ensure!(status == 403 && body.contains("not this one"), "{status} {body}");
+    ensure!(knock(&server, "/ws/chat.dead", "")?.0 == 503);
+    ensure!(knock(&server, "/ws/chat.a", "")?.0 == 101);
+    server.stop()
+}
+
+#[test]
+fn an_answer_is_remembered_for_its_question_alone() -> Result<()> {
+    let hook = HookServer::start(|question| {
+        let user = question["headers"]["cookie"][0].as_str().unwrap_or_default().to_owned();
+        match question["event"] == "connect" {
+            true => says(&json!({"allow": true, "user": user})),
+            false => says(&json!({"allow": question["user"] == "u1"})),
+        }
+    })?;
+    let more = "cache_ms = 60000\nheaders = [\"cookie\"]";
+    let server = ask_hook(&hook, "\"connect\", \"subscribe\"", more)?;
+    let connect = |user: &str| FeedClient::open_with(server.address(), &[("Cookie", user)]);
+    for _ in 0..3 {
+        let answer = connect("u1")?.subscribe(&["chat.a"])?;
+        ensure!(answer["ok"][0]["topic"] == "chat.a", "{answer}");
+        let refused = connect("u2")?.ask(json!({"type": "subscribe", "topics": ["chat.a"]}))?;
+        ensure_error(&refused, 403)?;
+    }
+    let count = hook.asked().len();
+    // Two users, two questions each; each of two shards asks for itself.
+    ensure!((4..=8).contains(&count), "asked {count} times: {:?}", hook.asked());
+    server.stop()
+}
+
+#[test]
+fn a_token_and_the_hook_must_both_say_yes() -> Result<()> {
+    let hook = HookServer::start(|question| match question["user"].as_str() {
+        Some("u1") => says(&json!({"allow": true})),
+        Some("u2") => says(&json!({"allow": true, "user": "somebody else"})),
+        _ => says(&json!({"allow": false, "reason": "unknown"})),
+    })?;
+    let auth = format!(
+        "mode = \"required\"\n[auth.hook]\nurl = \"http://{}/ask\"\non = [\"connect\"]\n",
+        hook.address
+    );
+    let server = serve(&auth)?;
+    for (user, is_in) in [("u1", true), ("u2", false), ("u3", false)] {
+        let mut client = RawClient::connect(server.address())?;
+        let bearer = crate::bearer(&token(user)?);
+        let head = client.ask("/feed", &[], &[("Authorization", &bearer)])?;
+        ensure!((head.status == 101) == is_in, "{user}: {}", head.text);
+        let mut client = FeedClient::open(server.address())?;
+        let answer = client.ask(json!({"type": "auth", "token": token(user)?}))?;
+        ensure!((answer["type"] == "authenticated") == is_in, "{user}: {answer}");
+        ensure!(is_in || answer["code"] == 403, "{user}: {answer}");
+    }
+    let before = hook.asked().len();
+    let mut client = FeedClient::open(server.address())?;
+    ensure_error(&client.ask(json!({"type": "auth", "token": "x"}))?, 401)?;
+    ensure!(hook.asked().len() == before, "a bad token is no question");
+    server.stop()
+}
+
+#[test]
+fn a_hook_that_answers_nobody_holds_up_nobody_who_is_in() -> Result<()> {
+    let hook = HookServer::start(|question| {
+        if question["headers"]["cookie"][0] == "slow" {
+            thread::sleep(Duration::from_secs(30));
+        }
+        says(&json!({"allow": true}))
+    })?;
+    let more = "timeout_ms = 3000\nconcurrency_max = 2\nqueue_max = 4\nheaders = [\"cookie\"]";
+    let server = ask_hook(&hook, "\"connect\"", more)?;
+    let mut inside = FeedClient::open(server.address())?;
+    inside.subscribe(&["trade.a"])?;
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        let mut client = RawClient::connect(server.address())?;
+        let request = corecast_wire::client::request(
+            "a",
+            "/feed",
+            corecast_tests::raw::KEY,
+            &[],
+            &[("Cookie", "slow")],
+        )?;
+        client.send(&request)?;
+        waiting.push(client);
+    }
+    let begun = Instant::now();
+    for _ in 0..50 {
+        let answer = inside.ask(json!({"type": "publish", "topic": "trade.a", "data": 1}))?;
+        ensure!(answer["type"] == "published", "{answer}");
+    }
+    ensure!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let mut at_once = 0;
+    for client in waiting.iter_mut().rev() {
+        let head = client.read_head()?;
+        ensure!(head.status == 503, "{}", head.text);
+        at_once += usize::from(begun.elapsed() < Duration::from_secs(2));
+    }
+    ensure!(at_once >= 1, "what finds no room in the queue is refused at once");
+    ensure!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    server.stop()
+}
