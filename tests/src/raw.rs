@@ -70,11 +70,7 @@ impl RawClient {
         Self::on(TcpStream::connect_timeout(&server, Duration::from_secs(10))?)
     }
 
-    /// Takes a connection that is there.
-    ///
-    /// # Errors
-    /// When the socket does not take its options.
-    pub fn on(stream: TcpStream) -> Result<Self> {
+    fn on(stream: TcpStream) -> Result<Self> {
         let within = Duration::from_secs(10);
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(within))?;

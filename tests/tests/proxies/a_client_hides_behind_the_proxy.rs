@@ -76,8 +76,7 @@ fn the_greedy_one_alone_is_refused(kind: Kind, way: Way) -> Result<()> {
 
     // Nor is one believed who is no proxy: the port behind is open to him.
     let direct = |fields: &[(&str, &str)]| {
-        let stream = Tunnel::connect_from([127, 0, 0, 4].into(), server.address())?;
-        ask(RawClient::on(stream)?, fields)
+        ask(RawClient::connect_from([127, 0, 0, 4].into(), server.address())?, fields)
     };
     let direct_kept = [direct(&[])?, direct(&[])?];
     ensure!(direct_kept.iter().all(|(_, head)| head.status == 101), "two of an address");
@@ -107,7 +106,7 @@ impl<'a> Site<'a> {
     fn enter(&self, fields: &[(&str, &str)]) -> Result<(RawClient, Head)> {
         let client = match self {
             Self::Tls(tunnel) => RawClient::connect(tunnel.address)?,
-            Self::Plain(proxy, from) => RawClient::on(Tunnel::connect_from(*from, proxy.through)?)?,
+            Self::Plain(proxy, from) => RawClient::connect_from(*from, proxy.through)?,
         };
         ask(client, fields)
     }

@@ -4,12 +4,12 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::time::Duration;
 
+use corecast_tests::raw::RawClient;
 use corecast_tests::server::TestServer;
 use eyre::{Result, WrapErr, ensure};
 
 use crate::frames_do_not_pass::in_front_of;
 use crate::proxy::{Behind, Kind, Proxy};
-use crate::tunnel::Tunnel;
 use crate::with;
 
 #[test]
@@ -43,8 +43,8 @@ fn header_of(kind: Kind) -> Result<(Vec<u8>, u16)> {
     let tls = listener.local_addr()?;
     let proxy = Proxy::start(kind, &Behind { tls, ..in_front_of(&server)? })?;
     let from = IpAddr::from([127, 0, 0, 3]);
-    let mut client = Tunnel::connect_from(from, proxy.through)?;
-    client.write_all(b"no TLS at all")?;
+    let mut client = RawClient::connect_from(from, proxy.through)?;
+    client.send(b"no TLS at all")?;
     let (mut seen, _) = listener.accept()?;
     seen.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut bytes = Vec::new();
@@ -55,7 +55,7 @@ fn header_of(kind: Kind) -> Result<(Vec<u8>, u16)> {
         bytes.extend_from_slice(&some[..read]);
     }
     seen.write_all(b"an answer")?;
-    let mut answer = [0; 9];
+    let (mut answer, mut client) = ([0; 9], client.stream());
     client.set_read_timeout(Some(Duration::from_secs(10)))?;
     client.read_exact(&mut answer)?;
     ensure!(&answer == b"an answer", "what comes back is as it was sent");

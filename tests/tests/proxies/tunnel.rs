@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 use eyre::{Result, WrapErr, eyre};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use socket2::{Domain, Socket, Type};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
@@ -32,17 +31,6 @@ struct Way {
 }
 
 impl Tunnel {
-    /// One connection from this address, as it is.
-    ///
-    /// # Errors
-    /// When nobody accepts.
-    pub(crate) fn connect_from(from: IpAddr, to: SocketAddr) -> Result<std::net::TcpStream> {
-        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
-        socket.bind(&SocketAddr::new(from, 0).into())?;
-        socket.connect(&to.into())?;
-        Ok(socket.into())
-    }
-
     /// Leads to `to` over TLS, where this certificate is believed.
     ///
     /// # Errors
