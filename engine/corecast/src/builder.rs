@@ -10,7 +10,7 @@ use corecast_shard::config::{
     CompressionConfig, ConnectionConfig, FlushConfig, MeshConfig, OutboxConfig, PolicyRule,
     PollConfig, SocketConfig, TlsConfig, TopicConfig,
 };
-use corecast_shard::{Backend, Config, Handler, PageError, Pages, ShardId, StartError};
+use corecast_shard::{Backend, Config, Handler, Heritage, PageError, Pages, ShardId, StartError};
 
 /// A running engine. It ends when it is dropped; see [`shutdown`](corecast_shard::Engine::shutdown)
 /// for an end in order.
@@ -35,17 +35,18 @@ impl Deref for Engine {
 }
 
 /// Collects the settings of an engine, and starts it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Builder {
     config: Config,
     pages: Pages,
     codec: Arc<dyn Codec>,
+    heritage: Heritage,
 }
 
 impl Default for Builder {
     fn default() -> Self {
         let (config, pages) = (Config::default(), Pages::default());
-        Self { config, pages, codec: Arc::new(RawCodec) }
+        Self { config, pages, codec: Arc::new(RawCodec), heritage: Heritage::default() }
     }
 }
 
@@ -186,6 +187,13 @@ impl Builder {
         self
     }
 
+    /// What another process leaves to this engine: listeners and topics.
+    #[must_use]
+    pub fn heritage(mut self, heritage: Heritage) -> Self {
+        self.heritage = heritage;
+        self
+    }
+
     /// Answers plain GETs of `path` with `body`, encoded once at the start. `/healthz` is built in.
     ///
     /// # Errors
@@ -221,7 +229,8 @@ impl Builder {
         self,
         factory: impl Fn(ShardId) -> H + Send + Sync + 'static,
     ) -> Result<Engine, StartError> {
-        corecast_shard::Engine::start(self.config, &self.pages, self.codec, factory).map(Engine)
+        let Self { config, pages, codec, heritage } = self;
+        corecast_shard::Engine::succeed(heritage, config, &pages, codec, factory).map(Engine)
     }
 }
 

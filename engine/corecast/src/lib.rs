@@ -50,24 +50,25 @@ mod builder;
 pub use builder::{Builder, Engine};
 /// The feed: streams with numbers, snapshots, history and presence.
 pub use corecast_hub::home::{
-    AttachError, AttachRequest, Attachment, History, HistoryError, UpdateError, VariantError,
-    check_interval, check_update, split_variant, variant_name, variant_policy,
+    AttachError, AttachRequest, Attachment, HeritageError, History, HistoryError, SnapshotImage,
+    StreamImage, Tap, TopicImage, UpdateError, VariantError, check_interval, check_update,
+    split_variant, variant_name, variant_policy,
 };
 pub use corecast_hub::node::{Answer, AttachResult, Event, PatternWish, Question, Updated};
 pub use corecast_hub::session::{Closed, ClosedBy};
 pub use corecast_hub::{
     Announcement, Codec, Compress, ConnId, Encoding, Frames, Gap, Member, Message as StreamMessage,
-    Namespace, NamespaceError, Namespaces, OutboxLimits, Overflow, Pattern, PatternError, Payload,
-    Policy, PolicyError, PublishRight, RawCodec, Report, SendStatus, SnapshotKind, StreamRef,
-    StreamState, SubscribeError, Subscribed, Timestamp, TopicError, Update, UpdateKind,
+    Namespace, NamespaceError, Namespaces, Now, OutboxLimits, Overflow, Pattern, PatternError,
+    Payload, Policy, PolicyError, PublishRight, RawCodec, Report, SendStatus, SnapshotKind,
+    StreamRef, StreamState, SubscribeError, Subscribed, Timestamp, TopicError, Update, UpdateKind,
     check_topic, json_array,
 };
 pub use corecast_shard::{
     Accept, Arrival, Backend, BatchReport, BatchReported, CompressionStats, Config, ConnectionId,
-    Context, Feed, FeedStats, Handler, LatencySummary, Leave, Leaving, Left, Limits, Message,
-    PageError, Pages, PublishError, PublishReport, Publisher, Reject, Reported, ShardId,
-    ShardPanic, StartError, Stats, TimerContext, TlsError, TlsStats, TooMany, UpdateOptions,
-    UserCharge, Waker, config,
+    Context, Estate, Feed, FeedStats, Handler, Heritage, LatencySummary, Leave, Leaving, Left,
+    Limits, Message, PageError, Pages, PublishError, PublishReport, Publisher, Reject, Reported,
+    ShardId, ShardPanic, StartError, Stats, TimerContext, TlsError, TlsStats, TooMany,
+    UpdateOptions, UserCharge, Waker, config,
 };
 pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 

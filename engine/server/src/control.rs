@@ -28,6 +28,7 @@ struct State {
     stopping: watch::Sender<bool>,
     over: watch::Sender<bool>,
     restarting: AtomicBool,
+    has_heir: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -53,6 +54,7 @@ impl Control {
             stopping: watch::Sender::new(false),
             over: watch::Sender::new(false),
             restarting: AtomicBool::new(false),
+            has_heir: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
         let control = Self { state: Arc::clone(&state), runtime: runtime.handle().clone() };
@@ -78,6 +80,11 @@ impl Control {
         self.state.restarting.load(Ordering::Relaxed)
     }
 
+    /// Whether another process has its place.
+    pub(crate) fn has_heir(&self) -> bool {
+        self.state.has_heir.load(Ordering::Relaxed)
+    }
+
     /// Whether the engine has ended.
     pub(crate) fn is_ended(&self) -> bool {
         self.state.ended.load(Ordering::Relaxed)
@@ -97,7 +104,7 @@ impl Control {
     }
 
     /// Runs a task on the control thread. It should end soon after [`stopping`](Self::stopping)
-    /// becomes true; its handle is given to [`join`](Self::join).
+    /// becomes true, if nothing else tells it to; its handle may be given to [`join`](Self::join).
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         self.runtime.spawn(task)
     }
@@ -117,20 +124,20 @@ impl Control {
         self.runtime.enter()
     }
 
-    /// Waits on the main thread until these tasks have ended, at most `time`. They are told that
-    /// the program ends.
-    pub(crate) fn join(&self, tasks: Vec<JoinHandle<()>>, time: Duration) {
-        self.state.stopping.send_replace(true);
-        self.wait_for(tasks, time);
-    }
-
-    /// As [`join`](Self::join), for tasks that go on until clients have left.
-    pub(crate) fn join_last(&self, tasks: Vec<JoinHandle<()>>, time: Duration) {
+    /// Clients have left.
+    pub(crate) fn set_over(&self) {
         self.state.over.send_replace(true);
-        self.wait_for(tasks, time);
     }
 
-    fn wait_for(&self, tasks: Vec<JoinHandle<()>>, time: Duration) {
+    /// The program is to end, as by SIGUSR2: another process has its place.
+    pub(crate) fn stop_for_heir(&self) {
+        self.state.restarting.store(true, Ordering::Relaxed);
+        self.state.has_heir.store(true, Ordering::Relaxed);
+        self.state.stopping.send_replace(true);
+    }
+
+    /// Waits on the main thread until these tasks have ended, at most `time`. They were told to.
+    pub(crate) fn join(&self, tasks: Vec<JoinHandle<()>>, time: Duration) {
         let all = async {
             for task in tasks {
                 if let Err(error) = task.await {

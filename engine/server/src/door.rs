@@ -8,10 +8,11 @@ use crate::feed::{Bodies, FeedCodec, FeedHandler, FeedSettings};
 use crate::handler::ServerHandler;
 use crate::raw::{Audience, Inbound, RawHandler};
 use crate::route::Routes;
+use crate::take_over::Bequeathed;
 use corecast::{Builder, Engine, StartError};
 
 /// Which paths an engine of this program has, and what becomes of those who come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Door {
     /// Whether `/echo` exists.
     pub(crate) echo: bool,
@@ -21,6 +22,38 @@ pub(crate) struct Door {
     pub(crate) audience: Audience,
     /// Layouts of binary payloads.
     pub(crate) bodies: Bodies,
+    /// Whether another process has its place: clients publish there.
+    pub(crate) bequeathed: Bequeathed,
+}
+
+/// Why a door does not open.
+#[derive(Debug)]
+pub(crate) enum DoorError {
+    /// The engine does not start.
+    Start(StartError),
+    /// Something else.
+    Failure(Failure),
+}
+
+impl From<StartError> for DoorError {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
+impl From<Failure> for DoorError {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<DoorError> for Failure {
+    fn from(error: DoorError) -> Self {
+        match error {
+            DoorError::Start(error) => error.into(),
+            DoorError::Failure(failure) => failure,
+        }
+    }
 }
 
 impl Door {
@@ -35,7 +68,7 @@ impl Door {
         pages: impl FnOnce(Builder) -> Result<Builder, E>,
     ) -> Result<Engine, E> {
         settings.load_keys()?;
-        let Self { echo, inbound, audience, bodies } = self;
+        let Self { echo, inbound, audience, bodies, bequeathed } = self;
         let (config, shared) = (settings.engine(), settings.feed());
         let feed = &settings.running().feed;
         let routes = Routes { echo, feed: feed.enabled.then(|| feed.path.as_str().into()) };
@@ -45,6 +78,7 @@ impl Door {
         // What it is asked about one message after the other, it is asked about in the feed alone.
         let asks = settings.running().auth.hook.is_for(HookEvent::Publish);
         let inbound = if asks { Inbound::Refuse } else { inbound };
+        let sessions = FeedSettings { bequeathed, ..sessions };
         let known = routes.clone();
         let builder = Engine::builder()
             .config(config)

@@ -8,8 +8,10 @@ use crate::control::Control;
 use crate::ingest;
 use crate::intake::Intake;
 use crate::report;
+use crate::take_over::{Bequeathed, Listeners};
 use corecast::Publisher;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// What runs beside the engine until the program ends.
@@ -18,10 +20,14 @@ pub(crate) struct Gateways {
     tasks: Vec<JoinHandle<()>>,
     admin: Option<JoinHandle<()>>,
     lines: Vec<String>,
+    /// Copies of the listeners.
+    copies: Listeners,
+    ending: watch::Sender<bool>,
+    admin_ending: watch::Sender<bool>,
 }
 
 impl Gateways {
-    /// Starts them on the control thread.
+    /// Starts them on the control thread, on those listeners that were `inherited`.
     ///
     /// # Errors
     ///
@@ -30,20 +36,26 @@ impl Gateways {
         control: &Control,
         config: &ServerConfig,
         publisher: Publisher,
+        (inherited, bequeathed): (&mut Listeners, &Bequeathed),
     ) -> Result<Self, Failure> {
         let intake = Intake::new(publisher);
-        let (mut tasks, mut admin_task, mut lines) = (Vec::new(), None, Vec::new());
+        let (mut admin_task, mut admin_copy, mut lines) = (None, None, Vec::new());
+        let (ending, admin_ending) = (watch::Sender::new(false), watch::Sender::new(false));
         if let Some(address) = config.admin.listen {
-            let admin = admin::start(control, &config.admin, address, intake.clone())?;
+            let (intake, before) = (intake.clone(), inherited.admin.take());
+            let admin =
+                admin::start(control, &config.admin, address, intake, before, &admin_ending)?;
             lines.push(format!("admin on http://{}/", admin.address));
-            admin_task = Some(admin.task);
+            (admin_task, admin_copy) = (Some(admin.task), admin.copy);
         }
-        let ingest = ingest::start(control, &config.ingest, intake)?;
+        let with = (inherited, bequeathed);
+        let ingest = ingest::start(control, &config.ingest, intake, with, &ending)?;
         lines.extend(ingest.tcp.map(|address| format!("ingest on tcp {address}")));
         let unix = config.ingest.unix.as_ref();
         lines.extend(unix.map(|path| format!("ingest on unix {}", path.display())));
-        tasks.extend(ingest.tasks);
-        Ok(Self { tasks, admin: admin_task, lines })
+        let copies = Listeners { admin: admin_copy, ..ingest.copies };
+        let (tasks, admin) = (ingest.tasks, admin_task);
+        Ok(Self { tasks, admin, lines, copies, ending, admin_ending })
     }
 
     /// Says on stdout where they are.
@@ -53,16 +65,29 @@ impl Gateways {
         }
     }
 
+    /// Copies of the listeners, which it has no more then.
+    pub(crate) fn take_copies(&mut self) -> Listeners {
+        std::mem::take(&mut self.copies)
+    }
+
+    /// Has copies again.
+    pub(crate) fn put_copies(&mut self, copies: Listeners) {
+        self.copies = copies;
+    }
+
     /// Ends ingest: publishers get their last acknowledgement. The admin port goes on, so that it
     /// can tell that the program drains.
     pub(crate) fn end_publishers(mut self, control: &Control) -> Self {
+        self.ending.send_replace(true);
         control.join(std::mem::take(&mut self.tasks), END_WITHIN);
         self
     }
 
     /// Ends the rest: requests get their answer.
     pub(crate) fn end(self, control: &Control) {
-        control.join_last(self.admin.into_iter().collect(), END_WITHIN);
+        self.ending.send_replace(true);
+        self.admin_ending.send_replace(true);
+        control.join(self.tasks.into_iter().chain(self.admin).collect(), END_WITHIN);
     }
 }
 

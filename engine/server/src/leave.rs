@@ -27,14 +27,23 @@ pub(crate) fn leave(
     let begun = clock::now();
     engine.set_draining(true);
     service::stopping(Duration::from_millis(config.linger_ms) + config.drain());
-    let linger = Duration::from_millis(config.linger_ms);
+    let linger = match control.has_heir() {
+        true => Duration::ZERO,
+        false => Duration::from_millis(config.linger_ms),
+    };
     while begun.elapsed() < linger && !control.is_ended() {
         std::thread::park_timeout(LOOK_EVERY.min(linger));
     }
     // What publishers have sent is taken, and acknowledged, while clients are still there.
     let gateways = gateways.map(|gateways| gateways.end_publishers(control));
     let code = if control.is_restarting() { LeaveCode::Restart } else { config.code };
-    let left = engine.leave_blocking(plan(engine, config, code));
+    let mut plan = plan(engine, config, code);
+    if control.has_heir() {
+        // Somebody is there already, and the Closes are spread.
+        plan.reconnect = RECONNECT_TO_HEIR;
+    }
+    let left = engine.leave_blocking(plan);
+    control.set_over();
     if let Some(gateways) = gateways {
         gateways.end(control);
     }
@@ -93,6 +102,8 @@ const RECONNECT_MIN: Duration = Duration::from_millis(1_000);
 /// For who had begun to connect: a round trip around the world, and one on this machine.
 const LINGER: Duration = Duration::from_millis(500);
 const LINGER_LOCAL: Duration = Duration::from_millis(20);
+/// Clients of a process whose place another has are asked to come back within this.
+const RECONNECT_TO_HEIR: Duration = Duration::from_millis(250);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

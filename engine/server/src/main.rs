@@ -32,6 +32,7 @@ mod route;
 mod serve;
 mod service;
 mod subscribe;
+mod take_over;
 mod token;
 
 use std::process::ExitCode;

@@ -20,34 +20,50 @@ const REST: Duration = Duration::from_millis(100);
 
 /// Accepts until the executor ends the task.
 pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, door: Door) {
-    let listener = &door.socket;
     let mut reserve = Reserve::open();
     while let Err(error) = shard.watch.listener(&door) {
         tracing::error!(shard = shard.id.0, %error, "cannot watch the listener: trying again");
         shard.sleep(REST).await;
     }
     loop {
-        let accepted = socket::accept_waiting(listener, ACCEPTS_PER_TURN_MAX, |fd, peer| {
-            admit(&shard, fd, peer, door.secure);
-        });
-        match accepted {
-            Ok(false) => shard.listening[usize::from(door.secure)].wait().await,
+        let mut may_be_more = false;
+        for listener in door.sockets.iter().filter(|_| shard.accepting.get()) {
+            may_be_more |= accept(&shard, listener, door.secure, &mut reserve).await;
+        }
+        if may_be_more {
             // Others want their turn, and the executor a look at its rings.
-            Ok(true) => pace::pause(&shard).await,
-            Err(error) if socket::is_exhaustion(&error) => {
-                shard.stats.accept_errors.add(1);
-                tracing::warn!(shard = shard.id.0, %error, "cannot accept: refusing who waits");
-                reserve.refuse_waiting(&door);
-                shard.sleep(REST).await;
-            }
-            Err(error) => {
-                // What is wrong with one connection that waits (accept(2)), or a listener that is
-                // closing.
-                tracing::debug!(shard = shard.id.0, %error, "cannot accept");
-                shard.sleep(REST / 100).await;
-            }
+            pace::pause(&shard).await;
+        } else {
+            shard.listening[usize::from(door.secure)].wait().await;
         }
     }
+}
+
+/// Accepts what makes a turn. Says whether there may be more.
+async fn accept<H: Handler>(
+    shard: &Shard<H>,
+    listener: &OwnedFd,
+    secure: bool,
+    reserve: &mut Reserve,
+) -> bool {
+    let accepted = socket::accept_waiting(listener, ACCEPTS_PER_TURN_MAX, |fd, peer| {
+        admit(shard, fd, peer, secure);
+    });
+    let error = match accepted {
+        Ok(may_be_more) => return may_be_more,
+        Err(error) => error,
+    };
+    if socket::is_exhaustion(&error) {
+        shard.stats.accept_errors.add(1);
+        tracing::warn!(shard = shard.id.0, %error, "cannot accept: refusing who waits");
+        reserve.refuse_waiting(listener, secure);
+        shard.sleep(REST).await;
+    } else {
+        // What is wrong with one connection that waits (accept(2)), or a listener that is closing.
+        tracing::debug!(shard = shard.id.0, %error, "cannot accept");
+        shard.sleep(REST / 100).await;
+    }
+    true
 }
 
 /// Gives a connection its place, or refuses it: when the shard is full, or its address has spent
@@ -76,13 +92,13 @@ impl Reserve {
     }
 
     /// Answers who waits in the accept queue with 503, one at a time, on the reserve's descriptor.
-    fn refuse_waiting(&mut self, door: &Door) {
+    fn refuse_waiting(&mut self, listener: &OwnedFd, secure: bool) {
         for _ in 0..REFUSALS_PER_TURN_MAX {
             self.0 = None;
             let mut refused = false;
-            let _ = socket::accept_waiting(&door.socket, 1, |fd, _| {
+            let _ = socket::accept_waiting(listener, 1, |fd, _| {
                 refused = true;
-                if !door.secure {
+                if !secure {
                     let _ = socket::write(fd.as_raw_fd(), &[IoSlice::new(FULL)]);
                 }
                 socket::shut(fd.as_raw_fd(), Shutdown::Write);

@@ -1,6 +1,6 @@
 //! The one place that reads the clocks: the rest is told the time.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use corecast_hub::Timestamp;
 
@@ -14,6 +14,13 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock that others are told by")]
     pub(crate) fn start() -> Self {
         Self { origin: Instant::now() }
+    }
+
+    /// A clock that says `now` now.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that others are told by")]
+    pub(crate) fn going_on(now: Timestamp) -> Self {
+        let current = Instant::now();
+        Self { origin: current.checked_sub(Duration::from_nanos(now.0)).unwrap_or(current) }
     }
 
     #[inline]

@@ -12,6 +12,7 @@ use crate::limits::{MESH_DELIVERIES_PER_TURN_MAX, MESH_JOBS_PER_TURN_MAX};
 use crate::mesh::{Direct, Job, Mailbox};
 use crate::pace;
 use crate::shard::Shard;
+use crate::signal::Signal;
 
 /// Runs until the executor ends the task.
 pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>, mailbox: Mailbox) {
@@ -83,6 +84,17 @@ fn perform<H: Handler>(shard: &Shard<H>, job: &Job) -> u64 {
             1
         }
         Job::Node(_) | Job::Tell { .. } => unreachable!("done where they are taken out"),
+        Job::Accept(accept) => {
+            shard.accepting.set(*accept);
+            shard.listening.iter().for_each(Signal::raise);
+            1
+        }
+        Job::Images { after, bytes_max, reply } => {
+            let images = shard.node.borrow().home().images(after.as_deref(), *bytes_max);
+            // Who asked may have lost patience.
+            let _ = reply.send(images);
+            1
+        }
         Job::Leave(order) => {
             drop(hub);
             shard.leave(Arc::clone(order));

@@ -8,6 +8,7 @@ use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use corecast_hub::session::{ClosedBy, Phase};
@@ -117,11 +118,18 @@ pub(crate) async fn run<H: Handler>(
 }
 
 /// Takes in who has begun to connect, and nobody else; then the listener is closed. Nobody is reset
-/// who believes that he is connected.
+/// who believes that he is connected. Where another process has it, he is that one's.
 async fn end_listening<H: Handler>(shard: Rc<Shard<H>>, door: Door, accepting: glommio::Task<()>) {
-    let listener = &door.socket;
-    if let Err(error) = socket::ignore_new(listener) {
-        tracing::debug!(shard = shard.id.0, %error, "who comes while it closes may be reset");
+    if shard.mesh.listeners_held.load(Ordering::SeqCst) {
+        accepting.cancel().await;
+        // Else they would go on to wake this shard for as long as the other process has them.
+        shard.watch.forget(&door);
+        return;
+    }
+    for listener in &*door.sockets {
+        if let Err(error) = socket::ignore_new(listener) {
+            tracing::debug!(shard = shard.id.0, %error, "who comes while it closes may be reset");
+        }
     }
     while let Some(order) = shard.departure.order()
         && shard.clock.now() < order.lingers_until()
@@ -131,11 +139,13 @@ async fn end_listening<H: Handler>(shard: Rc<Shard<H>>, door: Door, accepting: g
     }
     accepting.cancel().await;
     let take = |fd, peer| accept::admit(&shard, fd, peer, door.secure);
-    while let Ok(true) = socket::accept_waiting(listener, ACCEPTS_PER_TURN_MAX, take) {
-        pace::pause(&shard).await;
+    for listener in &*door.sockets {
+        while let Ok(true) = socket::accept_waiting(listener, ACCEPTS_PER_TURN_MAX, take) {
+            pace::pause(&shard).await;
+        }
+        // There are copies of it: who comes now is to be refused, not to wait for a reset.
+        socket::shut(listener.as_raw_fd(), Shutdown::Both);
     }
-    // The thread keeps a copy of it: who comes now is to be refused, not to wait for a reset.
-    socket::shut(listener.as_raw_fd(), Shutdown::Both);
     // What those have sent who were taken in last is read before they are judged.
     pace::pause(&shard).await;
     pace::pause(&shard).await;

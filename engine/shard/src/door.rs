@@ -14,14 +14,14 @@ use crate::socket;
 /// A listener on its way to its shard.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: Socket,
+    sockets: Vec<Socket>,
     secure: bool,
 }
 
-/// A shard's listener.
+/// A shard's listener: a socket, or several where another process had more shards.
 #[derive(Clone, Debug)]
 pub(crate) struct Door {
-    pub(crate) socket: Rc<OwnedFd>,
+    pub(crate) sockets: Rc<[OwnedFd]>,
     /// Whether those who come in speak TLS.
     pub(crate) secure: bool,
 }
@@ -36,7 +36,14 @@ pub(crate) struct Addresses {
 
 impl Listener {
     pub(crate) fn into_door(self) -> Door {
-        Door { socket: Rc::new(OwnedFd::from(self.socket)), secure: self.secure }
+        let sockets = self.sockets.into_iter().map(OwnedFd::from).collect();
+        Door { sockets, secure: self.secure }
+    }
+
+    /// Copies of its sockets, each with whether who comes in speaks TLS.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = (OwnedFd, bool)> {
+        let copies = self.sockets.iter().filter_map(|socket| socket.try_clone().ok());
+        copies.map(|copy| (OwnedFd::from(copy), self.secure))
     }
 }
 
@@ -46,7 +53,8 @@ pub(crate) struct Spare(Vec<Socket>);
 
 impl Spare {
     pub(crate) fn of(listeners: &[Listener]) -> Self {
-        Self(listeners.iter().filter_map(|listener| listener.socket.try_clone().ok()).collect())
+        let sockets = listeners.iter().flat_map(|listener| &listener.sockets);
+        Self(sockets.filter_map(|socket| socket.try_clone().ok()).collect())
     }
 
     pub(crate) fn end(&self) {
@@ -56,28 +64,36 @@ impl Spare {
     }
 }
 
-/// The listening sockets of each shard.
+/// The listening sockets of each shard: new ones, or those of another process.
 pub(crate) fn open(
     config: &Config,
     shards: usize,
+    inherited: Vec<OwnedFd>,
+    inherited_tls: Vec<OwnedFd>,
 ) -> Result<(Addresses, Vec<Vec<Listener>>), StartError> {
     let mut all: Vec<Vec<Listener>> = (0..shards).map(|_| Vec::new()).collect();
     let own = config.tls.listen.filter(|_| config.tls.is_on());
-    let listen = open_all(config, config.listen, config.tls.is_on() && own.is_none(), &mut all)?;
+    let whole = config.tls.is_on() && own.is_none();
+    let listen = open_all(config, config.listen, whole, inherited, &mut all)?;
     let secure = match own {
-        Some(address) => Some(open_all(config, address, true, &mut all)?),
+        Some(address) => Some(open_all(config, address, true, inherited_tls, &mut all)?),
         None => config.tls.is_on().then_some(listen),
     };
     Ok((Addresses { listen, secure }, all))
 }
 
-/// One socket for each shard, on one address.
+/// One socket for each shard, on one address. Of inherited ones nobody may be left in a queue: each
+/// has a shard that accepts from it, and a shard for which there is none joins their group.
 fn open_all(
     config: &Config,
     asked: SocketAddr,
     secure: bool,
+    inherited: Vec<OwnedFd>,
     all: &mut [Vec<Listener>],
 ) -> Result<SocketAddr, StartError> {
+    if !inherited.is_empty() {
+        return inherit_all(config, asked, secure, inherited, all);
+    }
     if asked.port() != 0 && socket::in_use(asked) {
         let source = std::io::ErrorKind::AddrInUse.into();
         return Err(StartError::Listen { address: asked, source });
@@ -87,7 +103,36 @@ fn open_all(
         let socket = socket::listen(address, &config.socket)?;
         let local = socket.local_addr().ok().and_then(|address| address.as_socket());
         address = local.unwrap_or(address);
-        listeners.push(Listener { socket, secure });
+        listeners.push(Listener { sockets: vec![socket], secure });
+    }
+    Ok(address)
+}
+
+fn inherit_all(
+    config: &Config,
+    asked: SocketAddr,
+    secure: bool,
+    inherited: Vec<OwnedFd>,
+    all: &mut [Vec<Listener>],
+) -> Result<SocketAddr, StartError> {
+    let inherited: Vec<Socket> = inherited.into_iter().map(Socket::from).collect();
+    let address = inherited[0].local_addr().ok().and_then(|address| address.as_socket());
+    let address = address.unwrap_or(asked);
+    if asked.port() != 0 && asked != address {
+        let problem = format!("the process that is taken over listens on {address}, not {asked}");
+        let name = if asked == config.listen { "listen" } else { "tls.listen" };
+        return Err(StartError::Setting { name, problem });
+    }
+    let shards = all.len();
+    let mut sockets: Vec<Vec<Socket>> = (0..shards).map(|_| Vec::new()).collect();
+    for (index, socket) in inherited.into_iter().enumerate() {
+        sockets[index % shards].push(socket);
+    }
+    for (listeners, mut sockets) in all.iter_mut().zip(sockets) {
+        if sockets.is_empty() {
+            sockets.push(socket::listen(address, &config.socket)?);
+        }
+        listeners.push(Listener { sockets, secure });
     }
     Ok(address)
 }

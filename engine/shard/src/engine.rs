@@ -1,12 +1,15 @@
 //! Starts the shards, supervises them, and ends them in order.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use corecast_hub::home::TopicImage;
 use corecast_hub::{Codec, Namespaces, Timestamp};
 
 use crate::budget::Budgets;
@@ -16,6 +19,7 @@ use crate::door::{self, Addresses};
 use crate::edge::Limits;
 use crate::error::{ShardPanic, StartError};
 use crate::handler::Handler;
+use crate::heritage::{Ground, Heritage};
 use crate::leave::{Leave, Left, Order};
 use crate::limits::MESH_OWN_JOBS_MAX;
 use crate::lock::Lock;
@@ -45,6 +49,8 @@ pub struct Engine {
     topic_bytes_max: usize,
     namespaces: Versions<Namespaces>,
     epoch: u64,
+    /// Copies, for who takes over.
+    listeners: Vec<(OwnedFd, bool)>,
     stats: Box<[Arc<ShardStats>]>,
     reader: Lock<Reader>,
     outcome: Arc<Outcome>,
@@ -63,43 +69,64 @@ impl Engine {
         codec: Arc<dyn Codec>,
         factory: impl Fn(ShardId) -> H + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
+        Self::succeed(Heritage::default(), config, pages, codec, factory)
+    }
+
+    /// Starts an engine that goes on where one of another process has stopped.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and [`StartError::Heritage`] when a topic cannot go on. Nothing
+    /// has happened to the other's sockets then.
+    pub fn succeed<H: Handler>(
+        heritage: Heritage,
+        config: Config,
+        pages: &Pages,
+        codec: Arc<dyn Codec>,
+        factory: impl Fn(ShardId) -> H + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        let Heritage { listeners, tls_listeners, estate } = heritage;
         setup::check(&config)?;
         let namespaces = Arc::new(Namespaces::new(config.namespaces.clone())?);
         let cpus = setup::cpus(&config)?;
         setup::check_machine(cpus.len())?;
         let tls = setup::tls(&config)?;
-        let (addresses, listeners) = door::open(&config, cpus.len())?;
-        let clock = Clock::start();
+        let clock = estate.as_ref().map_or_else(Clock::start, |it| Clock::going_on(it.now));
         let (mesh, mailboxes) = connect_all(&config, cpus.len())?;
         let stats: Box<[_]> = cpus.iter().map(|_| Arc::new(ShardStats::default())).collect();
         let outcome = Arc::new(Outcome::new(cpus.len(), Arc::clone(&mesh.admission)));
         let (config, factory) = (Arc::new(config), Arc::new(factory));
         let (report, started) = std::sync::mpsc::channel();
-        let topic_bytes_max = config.topics.topic_bytes_max;
-        let epoch = clock.wall_ns().unsigned_abs();
-        let feed = FeedSeed { codec, namespaces: Arc::clone(&namespaces), epoch };
+        let epoch = estate.as_ref().map_or(clock.wall_ns().unsigned_abs(), |it| it.epoch);
+        let shards = setup::shard_id(cpus.len() - 1).0 + 1;
+        let namespaces = &namespaces;
+        let ground = Ground { config: &config, shards, codec: &codec, namespaces, epoch, clock };
+        let shares = ground.shares(estate, |topic| mesh.home(topic))?;
+        let (addresses, listeners) = door::open(&config, cpus.len(), listeners, tls_listeners)?;
+        let feed = FeedSeed { codec, namespaces: Arc::clone(namespaces), epoch };
         let engine = Self {
             addresses,
             tls: Lock::new(tls.clone()),
             mesh: Arc::clone(&mesh),
             clock,
-            topic_bytes_max,
-            namespaces: Versions::new(namespaces),
+            topic_bytes_max: config.topics.topic_bytes_max,
+            namespaces: Versions::new(Arc::clone(namespaces)),
             epoch,
+            listeners: listeners.iter().flatten().flat_map(door::Listener::copies).collect(),
             stats: stats.clone(),
             reader: Lock::new(Reader::new()),
             outcome: Arc::clone(&outcome),
             threads: Lock::default(),
         };
         let budgets = Arc::new(Budgets::default());
-        let parts = cpus.iter().zip(listeners).zip(mailboxes).zip(&stats).enumerate();
-        for (index, (((&cpu, listeners), mailbox), stats)) in parts {
+        let parts = cpus.iter().zip(listeners).zip(mailboxes).zip(&stats).zip(shares).enumerate();
+        for (index, ((((&cpu, listeners), mailbox), stats), share)) in parts {
             let seed = Seed {
                 id: setup::shard_id(index),
                 cpu,
                 listeners,
                 tls: tls.clone(),
                 mailbox,
+                share,
                 config: Arc::clone(&config),
                 pages: pages.clone(),
                 clock,
@@ -109,20 +136,15 @@ impl Engine {
                 feed: feed.clone(),
                 budgets: Arc::clone(&budgets),
             };
-            match thread::spawn(seed, Arc::clone(&factory), report.clone()) {
-                Ok(thread) => engine.threads.lock().push(thread),
-                Err(error) => {
-                    // Those that run already end with `engine`; the rest will never have run.
-                    (index..cpus.len()).for_each(|_| outcome.shard_ended(None));
-                    return Err(error);
-                }
-            }
+            let spawned = thread::spawn(seed, Arc::clone(&factory), report.clone());
+            // Those that run already end with `engine`; the rest will never have run.
+            let thread = spawned
+                .inspect_err(|_| (index..cpus.len()).for_each(|_| outcome.shard_ended(None)))?;
+            engine.threads.lock().push(thread);
         }
         drop(report);
         // Each shard says that it runs, or why it does not: then the others end with `engine`.
-        for result in started {
-            result?;
-        }
+        started.into_iter().collect::<Result<(), _>>()?;
         Ok(engine)
     }
 
@@ -175,6 +197,59 @@ impl Engine {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The time, in nanoseconds since the start of this engine, or of the first one whose topics
+    /// it goes on with.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The listening sockets, for another process to go on with; or those of the address of TLS,
+    /// where it has one of its own.
+    pub fn listeners(&self, of_tls: bool) -> impl Iterator<Item = &OwnedFd> {
+        let has_own = self.addresses.secure.is_some_and(|it| it != self.addresses.listen);
+        let wanted = move |secure: bool| (has_own && secure) == of_tls;
+        self.listeners.iter().filter(move |(_, secure)| wanted(*secure)).map(|(fd, _)| fd)
+    }
+
+    /// Accepts nobody any more, or again. Who comes meanwhile waits in the kernel, and while they
+    /// are held, the listeners are not closed, whatever happens here: another process may have
+    /// them.
+    pub fn hold_listeners(&self, hold: bool) {
+        self.mesh.listeners_held.store(hold, Ordering::SeqCst);
+        for inbox in &self.mesh.inboxes {
+            inbox.post(Job::Accept(!hold));
+        }
+    }
+
+    /// Gives all topics that were ever published to, in parts of about `bytes_max` bytes. Never
+    /// call it on a shard.
+    ///
+    /// # Errors
+    /// What `each` gives, or when a shard does not answer within 10 s.
+    pub fn images(
+        &self,
+        bytes_max: usize,
+        each: &mut dyn FnMut(Vec<TopicImage>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for inbox in &self.mesh.inboxes {
+            let mut after = None;
+            loop {
+                let (reply, answer) = std::sync::mpsc::channel();
+                inbox.post(Job::Images { after, bytes_max, reply });
+                let (images, next) = answer
+                    .recv_timeout(Duration::from_secs(10))
+                    .map_err(|_| io::Error::other("a shard does not answer"))?;
+                each(images)?;
+                match next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Puts other namespaces in the place of those before. They hold for topics that are made from
@@ -346,9 +421,12 @@ fn connect_all(config: &Config, shards: usize) -> Result<(Arc<Mesh>, Vec<Mailbox
     let both = (0..shards).map(both).collect::<Result<Vec<_>, _>>()?;
     let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) = both.into_iter().unzip();
     let admission = Admission::new(config.mesh.clone(), &config.outbox);
-    let (speakers, refusals, draining) = Default::default();
+    let (speakers, refusals, draining, listeners_held) = Default::default();
     let inboxes = inboxes.into();
-    Ok((Arc::new(Mesh { inboxes, admission, speakers, refusals, draining }), mailboxes))
+    Ok((
+        Arc::new(Mesh { inboxes, admission, speakers, refusals, draining, listeners_held }),
+        mailboxes,
+    ))
 }
 
 /// What the shards' threads leave behind.

@@ -36,6 +36,14 @@ pub enum StartError {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// A topic of another process cannot go on here.
+    #[error("topic {topic} cannot be taken over: {source}")]
+    Heritage {
+        /// The topic.
+        topic: Box<str>,
+        /// Why not.
+        source: corecast_hub::home::HeritageError,
+    },
     /// A shard's executor cannot be made.
     #[error("shard {} cannot start: {problem}", .shard.0)]
     Shard {
@@ -57,6 +65,7 @@ impl StartError {
             | Self::Namespaces(_)
             | Self::Machine(_)
             | Self::Tls(_)
+            | Self::Heritage { .. }
             | Self::Shard { .. } => 78,
         }
     }

@@ -83,6 +83,8 @@ pub(crate) struct Shard<H: Handler> {
     pub(crate) turns: Turns,
     /// Who may be woken.
     pub(crate) wakes: Wakes,
+    /// Whether who comes is accepted.
+    pub(crate) accepting: Cell<bool>,
     /// Wakes the listener's task, and that of the listener that speaks TLS.
     pub(crate) listening: [Signal; 2],
     /// There is something to write.
@@ -191,6 +193,7 @@ impl<H: Handler> Shard<H> {
             mail: Signal::default(),
             turns: Turns::default(),
             wakes: Wakes::default(),
+            accepting: Cell::new(true),
             listening: <[Signal; 2]>::default(),
             flush: Cell::new(false),
             left: Signal::default(),

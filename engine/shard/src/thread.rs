@@ -6,11 +6,11 @@ use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use corecast_hub::home::{Home, HomeConfig};
 use corecast_hub::node::Node;
 use corecast_hub::{Codec, Hub, HubConfig, Namespaces};
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
@@ -24,6 +24,7 @@ use crate::edge::Edge;
 use crate::engine::Outcome;
 use crate::error::{ShardPanic, StartError};
 use crate::handler::Handler;
+use crate::heritage::{Ground, Share};
 use crate::leave::{Leave, Order};
 use crate::mesh::{Mailbox, Mesh};
 use crate::pages::Pages;
@@ -52,6 +53,7 @@ pub(crate) struct Seed {
     /// What TLS handshakes start from, where there are any.
     pub(crate) tls: Option<Arc<TlsSettings>>,
     pub(crate) mailbox: Mailbox,
+    pub(crate) share: Share,
     pub(crate) config: Arc<Config>,
     pub(crate) pages: Pages,
     pub(crate) clock: Clock,
@@ -127,7 +129,10 @@ impl<H: Handler> Made<H> {
         let ran = catch_unwind(AssertUnwindSafe(|| {
             executor.run(life::live(Rc::clone(&shard), listeners, mailbox, started));
         }));
-        spare.end();
+        // Another process may have them.
+        if !mesh.listeners_held.load(Ordering::SeqCst) {
+            spare.end();
+        }
         mesh.close_inbox(shard.id);
         outcome.note_left(shard.departure.left());
         match ran {
@@ -179,19 +184,16 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
     });
     let FeedSeed { codec, namespaces, epoch } = seed.feed;
     let shards = u16::try_from(seed.mesh.inboxes.len()).map_err(|error| error.to_string())?;
-    let home = Home::new(HomeConfig {
-        shard: seed.id.0,
-        shards,
-        epoch,
-        namespaces: Arc::clone(&namespaces),
-        codec,
-        topic_bytes_max: topics.topic_bytes_max,
-        topics_max: topics.topics_max,
-        // What is missed comes at once: it must leave room for what goes on.
-        missed_entries_max: seed.config.outbox.frames_max as usize / 2,
-        missed_bytes_max: seed.config.outbox.bytes_max / 2,
-    });
     let compression = Compression::new(&seed.config.compression);
+    let ground = Ground {
+        config: &seed.config,
+        shards,
+        codec: &codec,
+        namespaces: &namespaces,
+        epoch,
+        clock: seed.clock,
+    };
+    let home = ground.home_with(seed.id.0, seed.share).map_err(|error| error.to_string())?;
     let home = home.press(compression.press.clone());
     let node = Node::new(seed.id.0, shards, home, namespaces);
     let inbox = &seed.mesh.inboxes[usize::from(seed.id.0)];

@@ -53,7 +53,22 @@ impl Watch {
     pub(crate) fn listener(&self, door: &Door) -> io::Result<()> {
         let flags = EventFlags::IN | EventFlags::ET;
         let data = EventData::new_u64(if door.secure { SECURE_LISTENER } else { LISTENER });
-        Ok(epoll::add(&self.epoll, &door.socket, data, flags)?)
+        // Watched already: this is not the first try.
+        let watched = |result| match result {
+            Err(Errno::EXIST) => Ok(()),
+            other => other,
+        };
+        for socket in &*door.sockets {
+            watched(epoll::add(&self.epoll, socket, data, flags))?;
+        }
+        Ok(())
+    }
+
+    /// The listener's task is told no more. It fails only where it was not told before.
+    pub(crate) fn forget(&self, door: &Door) {
+        for socket in &*door.sockets {
+            let _ = epoll::delete(&self.epoll, socket);
+        }
     }
 
     /// From now on the connection is told of what is `wanted`, of what is there already included.

@@ -27,7 +27,7 @@ pub(crate) enum Seen {
 /// `/TOPIC` joins the topic. A message goes to the others in it, but for these orders:
 /// `echo …`, `panic`, `block`, `close CODE REASON`, `leave`, `all …`.
 pub(crate) struct Service {
-    seen: Sender<Seen>,
+    pub(crate) seen: Sender<Seen>,
 }
 
 pub(crate) struct Member {

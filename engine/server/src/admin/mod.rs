@@ -26,6 +26,7 @@ use axum::{Router, serve};
 use error::ApiError;
 use listener::Bounded;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,7 +36,9 @@ use tokio::task::JoinHandle;
 pub(crate) struct Admin {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// Ends when the program does.
+    /// A copy of the listener.
+    pub(crate) copy: Option<std::net::TcpListener>,
+    /// Ends when it is told to.
     pub(crate) task: JoinHandle<()>,
 }
 
@@ -49,7 +52,7 @@ struct App<S> {
     draining: watch::Receiver<bool>,
 }
 
-/// Listens on `address`, until the program ends.
+/// Listens on `address`, until `ending` turns true.
 ///
 /// # Errors
 ///
@@ -59,6 +62,8 @@ pub(crate) fn start<S: Sink>(
     config: &AdminConfig,
     address: SocketAddr,
     intake: Intake<S>,
+    inherited: Option<std::net::TcpListener>,
+    ending: &watch::Sender<bool>,
 ) -> Result<Admin, Failure> {
     if !address.ip().is_loopback() {
         tracing::warn!(
@@ -67,11 +72,12 @@ pub(crate) fn start<S: Sink>(
              it can publish to every topic. Put it on 127.0.0.1, or behind a firewall"
         );
     }
-    let listener = listen(control, address)?;
+    let listener = listen(control, address, inherited)?;
     let address = listener.local_addr().unwrap_or(address);
     let AdminConfig { batch_max, body_bytes_max, .. } = *config;
     let app = App { intake, batch_max, body_bytes_max, draining: control.stopping() };
-    let mut over = control.over();
+    let copy = listener.as_fd().try_clone_to_owned().ok().map(Into::into);
+    let mut over = ending.subscribe();
     let task = control.spawn(async move {
         let ended = async move { stopped(&mut over).await };
         let server = serve(Bounded::new(listener), router(app)).with_graceful_shutdown(ended);
@@ -79,11 +85,16 @@ pub(crate) fn start<S: Sink>(
             tracing::error!(%error, "the admin port ended");
         }
     });
-    Ok(Admin { address, task })
+    Ok(Admin { address, copy, task })
 }
 
-fn listen(control: &Control, address: SocketAddr) -> Result<TcpListener, Failure> {
-    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+fn listen(
+    control: &Control,
+    address: SocketAddr,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<TcpListener, Failure> {
+    let bound = inherited.map_or_else(|| std::net::TcpListener::bind(address), Ok);
+    let bound = bound.and_then(|listener| {
         listener.set_nonblocking(true)?;
         let _entered = control.enter();
         TcpListener::from_std(listener)

@@ -80,6 +80,7 @@ const OWN: &[(&str, u64, u64)] = &[
     ("ingest.record_bytes_max", limits::RECORD_BYTES_MIN, limits::RECORD_BYTES_CEILING as u64),
     ("admin.body_bytes_max", 1, limits::BODY_BYTES_CEILING as u64),
     ("admin.batch_max", 1, limits::BATCH_CEILING as u64),
+    ("take_over.state_bytes_max", 0, limits::STATE_BYTES_CEILING),
     ("shutdown.drain_ms", 0, limits::SHUTDOWN_MS_CEILING),
     ("shutdown.spread_ms", 0, limits::SHUTDOWN_MS_CEILING),
     ("shutdown.linger_ms", 0, limits::SHUTDOWN_MS_CEILING),

@@ -102,6 +102,11 @@ pub(crate) const SPREAD_MS: u64 = 5_000;
 /// The longest end that can be configured, in milliseconds: an hour.
 pub(crate) const SHUTDOWN_MS_CEILING: u64 = 3_600_000;
 
+/// Bytes of topics that are taken over by default: 1 GiB.
+pub(crate) const STATE_BYTES_MAX: u64 = 1 << 30;
+/// The most that can be configured, in bytes.
+pub(crate) const STATE_BYTES_CEILING: u64 = 1 << 40;
+
 const _: () = {
     assert!(HEARTBEAT_MS_MIN <= HEARTBEAT_MS && HEARTBEAT_MS <= HEARTBEAT_MS_MAX);
     assert!(COMMANDS_BURST <= COMMANDS_CEILING && ERRORS_MAX <= COMMANDS_CEILING);

@@ -26,6 +26,7 @@ pub(super) fn config(mut table: Table) -> Result<ServerConfig, String> {
         ingest: section(&mut table, "ingest")?,
         admin: section(&mut table, "admin")?,
         shutdown: section(&mut table, "shutdown")?,
+        take_over: section(&mut table, "take_over")?,
         log: section(&mut table, "log")?,
         engine: table.try_into().map_err(|error| message(&error))?,
     })

@@ -27,6 +27,7 @@ mod rules;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
 mod source;
+pub(crate) mod take_over;
 mod text;
 mod tls;
 mod tree;
@@ -44,6 +45,7 @@ use problem::{Origin, Problem, Problems};
 use serde::Serialize;
 use shutdown::ShutdownConfig;
 use std::path::Path;
+use take_over::TakeOverConfig;
 use tree::Node;
 
 /// All settings of the program. In the file the engine's keys stand at the top, each other field is
@@ -65,6 +67,8 @@ pub(crate) struct ServerConfig {
     pub(crate) admin: AdminConfig,
     /// How it ends.
     pub(crate) shutdown: ShutdownConfig,
+    /// How another process takes its place.
+    pub(crate) take_over: TakeOverConfig,
     /// What is logged.
     pub(crate) log: LogConfig,
 }

@@ -417,6 +417,18 @@ const OWN: &[Key] = &[
         "What clients are told at SIGTERM and SIGINT: 1001 or 1012; SIGUSR2 always means 1012.",
     )
     .one_of(&["going_away", "restart"]),
+    key(
+        "take_over.unix",
+        "",
+        "Path of the Unix socket at which this process offers its place to one of the same user \
+        that is started with `--take-over`: listeners, topics and their numbers.",
+    )
+    .text("a path of at most 107 bytes; `\"\"`: none"),
+    key(
+        "take_over.state_bytes_max",
+        "bytes",
+        "Bytes of topics that are taken over at most; more begin a new epoch.",
+    ),
     key("log.level", "", "Which log lines there are.")
         .text("error, warn, info, debug, trace, or directives such as `corecast_shard=debug`")
         .reloadable(),

@@ -20,6 +20,7 @@ use crate::namespaces;
 use crate::raw::{Audience, Inbound};
 use crate::replay::pace::wait_until;
 use crate::report::{self, Ticker};
+use crate::take_over::Bequeathed;
 use bytes::Bytes;
 use clap::Args;
 use corecast::{Engine, Policy, PublishError, Publisher, Update};
@@ -88,12 +89,14 @@ pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
         inbound: Inbound::Refuse,
         audience: Audience::default(),
         bodies: Bodies::new(market::body),
+        bequeathed: Bequeathed::default(),
     };
     let engine = door.open(&settings, page::add)?;
     let engine = Arc::new(engine);
     let config = settings.running().clone();
     let control = Control::start(Arc::clone(&engine), settings)?;
-    let gateways = Gateways::start(&control, &config, engine.publisher())?;
+    let (mut none, never) = Default::default();
+    let gateways = Gateways::start(&control, &config, engine.publisher(), (&mut none, &never))?;
     report::say_addresses(&engine);
     gateways.tell();
     crate::service::start(&control, &engine);

@@ -51,6 +51,10 @@ impl Open {
         check_topic(&command.topic, settings.topic_bytes_max)
             .map_err(|error| Refusal::from(error).of_field("topic"))?;
         self.may(Verb::Publish, &command.topic)?;
+        if settings.bequeathed.is_set() {
+            let why = "another process has taken over: publish after you have come back";
+            return Err(Refusal::new(ErrorCode::Unavailable, why));
+        }
         let update = update(command, context)?;
         let waiting = Publishing {
             id: command.id.clone().map(Id::into_owned),

@@ -5,6 +5,7 @@ use super::codec::FeedCodec;
 use super::limits::BEATS;
 use crate::config::feed::FeedConfig;
 use crate::raw::Audience;
+use crate::take_over::Bequeathed;
 use corecast::Config;
 use corecast_feed::event::WelcomeLimits;
 use corecast_feed::limits::Limits;
@@ -17,6 +18,8 @@ pub(crate) struct FeedSettings {
     pub(crate) made_of: FeedConfig,
     pub(crate) codec: FeedCodec,
     pub(crate) audience: Audience,
+    /// Whether another process has this one's place.
+    pub(crate) bequeathed: Bequeathed,
     /// Of the parser.
     pub(crate) limits: Limits,
     pub(crate) commands: Budget,
@@ -42,6 +45,7 @@ impl FeedSettings {
             made_of: FeedConfig::default(),
             codec,
             audience,
+            bequeathed: Bequeathed::default(),
             limits,
             commands: Budget::new(0, SECOND_NS, 1),
             errors: Budget::strict(0, SECOND_NS),

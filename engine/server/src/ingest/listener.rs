@@ -1,11 +1,13 @@
 //! The two listening sockets.
 
 use crate::cli::exit::{Exit, Failure};
+use crate::take_over::Bequeathed;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -34,7 +36,10 @@ impl Listener {
     /// # Errors
     ///
     /// When it cannot.
-    pub(super) fn tcp(address: SocketAddr) -> Result<Self, Failure> {
+    pub(super) fn tcp(
+        address: SocketAddr,
+        inherited: Option<std::net::TcpListener>,
+    ) -> Result<Self, Failure> {
         if !address.ip().is_loopback() {
             tracing::warn!(
                 %address,
@@ -42,7 +47,8 @@ impl Listener {
                  can publish to every topic. Put it on 127.0.0.1, or behind a firewall"
             );
         }
-        let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        let bound = inherited.map_or_else(|| std::net::TcpListener::bind(address), Ok);
+        let bound = bound.and_then(|listener| {
             listener.set_nonblocking(true)?;
             TcpListener::from_std(listener)
         });
@@ -55,14 +61,28 @@ impl Listener {
     /// # Errors
     ///
     /// When it cannot, another server listens there, or the path is something else.
-    pub(super) fn unix(path: &Path) -> Result<Self, Failure> {
-        let failed = |error: &io::Error| unavailable(&path.display(), error);
-        remove_stale(path).map_err(|error| failed(&error))?;
-        let listener = UnixListener::bind(path).map_err(|error| failed(&error))?;
-        let file = SocketFile::made(path).map_err(|error| failed(&error))?;
-        fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))
-            .map_err(|error| failed(&error))?;
-        Ok(Self::Unix { listener, _file: file })
+    pub(super) fn unix(
+        path: &Path,
+        inherited: Option<StdUnixListener>,
+        bequeathed: &Bequeathed,
+    ) -> Result<Self, Failure> {
+        let listening = SocketFile::listen(path, inherited, SOCKET_MODE, bequeathed);
+        let made = listening.and_then(|(listener, file)| {
+            Ok(Self::Unix { listener: UnixListener::from_std(listener)?, _file: file })
+        });
+        made.map_err(|error| unavailable(&path.display(), &error))
+    }
+
+    /// A copy of a listener, for another process.
+    ///
+    /// # Errors
+    ///
+    /// When there is no descriptor left.
+    pub(super) fn copy(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Self::Unix { listener, .. } => listener.as_fd().try_clone_to_owned(),
+        }
     }
 
     /// The address, of TCP.
@@ -98,23 +118,49 @@ impl Listener {
     }
 }
 
-/// The file of a Unix socket, which lives as long as this.
+/// The file of a Unix socket, which lives as long as this, unless another process has it then.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
+    bequeathed: Bequeathed,
     device_and_inode: (u64, u64),
 }
 
 impl SocketFile {
-    fn made(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), device_and_inode: device_and_inode(path)? })
+    /// Listens on a path, with a file of this mode; or goes on with a listener that another process
+    /// had there. It does not block.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot, another server listens there, or the path is something else.
+    pub(crate) fn listen(
+        path: &Path,
+        inherited: Option<StdUnixListener>,
+        mode: u32,
+        bequeathed: &Bequeathed,
+    ) -> io::Result<(StdUnixListener, Self)> {
+        let listener = match inherited {
+            Some(listener) => listener,
+            None => {
+                remove_stale(path)?;
+                let listener = StdUnixListener::bind(path)?;
+                fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+                listener
+            }
+        };
+        listener.set_nonblocking(true)?;
+        let (path, bequeathed) = (path.to_owned(), bequeathed.clone());
+        let device_and_inode = device_and_inode(&path)?;
+        Ok((listener, Self { path, bequeathed, device_and_inode }))
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // Not another's that has come in its place.
-        if device_and_inode(&self.path).is_ok_and(|found| found == self.device_and_inode) {
+        let is_ours = !self.bequeathed.is_set();
+        if is_ours && device_and_inode(&self.path).is_ok_and(|found| found == self.device_and_inode)
+        {
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -165,15 +211,19 @@ mod tests {
         let _ = fs::remove_file(&path);
         // A dropped std listener leaves its file behind, like a server that was killed.
         drop(std::os::unix::net::UnixListener::bind(&path).expect("a socket"));
-        let listener = Listener::unix(&path).expect("the stale file is replaced");
+        let listener = Listener::unix(&path, None, &Bequeathed::default())
+            .expect("the stale file is replaced");
         let mode = fs::metadata(&path).expect("the file").permissions().mode();
         assert_eq!(mode & 0o777, 0o660);
-        let failure = Listener::unix(&path).expect_err("somebody listens").to_string();
+        let failure = Listener::unix(&path, None, &Bequeathed::default())
+            .expect_err("somebody listens")
+            .to_string();
         assert!(failure.contains("another server listens"), "{failure}");
         drop(listener);
         assert!(!path.exists(), "removed at the end");
         fs::write(&path, "text").expect("a file");
-        let failure = Listener::unix(&path).expect_err("no socket").to_string();
+        let failure =
+            Listener::unix(&path, None, &Bequeathed::default()).expect_err("no socket").to_string();
         fs::remove_file(&path).expect("still there");
         assert!(failure.contains("is no socket"), "{failure}");
     }

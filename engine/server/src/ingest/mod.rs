@@ -23,8 +23,10 @@ use crate::cli::exit::Failure;
 use crate::config::ingest::IngestConfig;
 use crate::control::{Control, stopped};
 use crate::intake::{Intake, Sink};
+use crate::take_over::{Bequeathed, Listeners};
 use corecast_feed::limits::IngestLimits;
 use limits::STRANGERS_MAX;
+pub(crate) use listener::SocketFile;
 use listener::{Listener, Peer};
 use publishers::Publishers;
 use std::net::SocketAddr;
@@ -47,11 +49,13 @@ struct Shared<S> {
 pub(crate) struct Ingest {
     /// Where TCP listens.
     pub(crate) tcp: Option<SocketAddr>,
-    /// They end when the program does.
+    /// Copies of the listeners.
+    pub(crate) copies: Listeners,
+    /// They end when they are told to.
     pub(crate) tasks: Vec<JoinHandle<()>>,
 }
 
-/// Listens where the configuration says, until the program ends.
+/// Listens where the configuration says, until `ending` turns true.
 ///
 /// # Errors
 ///
@@ -60,6 +64,8 @@ pub(crate) fn start<S: Sink>(
     control: &Control,
     config: &IngestConfig,
     intake: Intake<S>,
+    (inherited, bequeathed): (&mut Listeners, &Bequeathed),
+    ending: &watch::Sender<bool>,
 ) -> Result<Ingest, Failure> {
     let publishers_max = usize::try_from(config.publishers_max).unwrap_or(usize::MAX);
     let limits =
@@ -74,15 +80,18 @@ pub(crate) fn start<S: Sink>(
     let mut listeners = Vec::new();
     let _entered = control.enter();
     if let Some(address) = config.tcp {
-        let listener = Listener::tcp(address)?;
+        let listener = Listener::tcp(address, inherited.ingest_tcp.take())?;
         ingest.tcp = listener.local_addr();
+        ingest.copies.ingest_tcp = listener.copy().ok().map(Into::into);
         listeners.push(listener);
     }
     if let Some(path) = &config.unix {
-        listeners.push(Listener::unix(path)?);
+        let listener = Listener::unix(path, inherited.ingest_unix.take(), bequeathed)?;
+        ingest.copies.ingest_unix = listener.copy().ok().map(Into::into);
+        listeners.push(listener);
     }
     for listener in listeners {
-        let task = accept(listener, Arc::clone(&shared), control.stopping());
+        let task = accept(listener, Arc::clone(&shared), ending.subscribe());
         ingest.tasks.push(control.spawn(task));
     }
     Ok(ingest)

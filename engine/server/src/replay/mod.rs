@@ -26,6 +26,7 @@ use crate::leave;
 use crate::namespaces;
 use crate::raw::{Audience, Inbound};
 use crate::report;
+use crate::take_over::Bequeathed;
 use clap::Args;
 use corecast::{Engine, Stats};
 use feed::{Fed, Feed};
@@ -110,6 +111,7 @@ pub(crate) fn run(common: &CommonArgs, args: &ReplayArgs) -> Result<(), Failure>
         inbound: Inbound::Refuse,
         audience: audience.clone(),
         bodies: Bodies::default(),
+        bequeathed: Bequeathed::default(),
     };
     let engine = door.open(&settings, Ok::<_, Failure>)?;
     let engine = Arc::new(engine);

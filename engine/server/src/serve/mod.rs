@@ -1,20 +1,24 @@
 //! `corecast serve`: topics for clients, nothing published by the server itself.
 
 use crate::cli::common::{CommonArgs, ServingArgs};
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Exit, Failure};
 use crate::config::feed::Identity;
 use crate::config::reload::{BuiltIn, Settings};
+use crate::config::take_over::TakeOverConfig;
 use crate::control::Control;
-use crate::door::Door;
+use crate::door::{Door, DoorError};
 use crate::feed::Bodies;
-use crate::gateways::Gateways;
 use crate::leave;
 use crate::namespaces;
 use crate::raw::{Audience, Inbound};
 use crate::refusals::Refusals;
 use crate::report;
 use crate::service;
+use crate::take_over::Bequeathed;
+use crate::take_over::heir::{self, Heir};
+use crate::take_over::place::Place;
 use clap::Args;
+use corecast::{Engine, StartError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +37,7 @@ Examples:
   corecast serve --admin 127.0.0.1:9002    # then: corecast publish quote.X 1
   corecast serve --config corecast.toml --shards 4 --cpus 2-5
   corecast serve --listen 0.0.0.0:9001 --policy latest=quote.* --policy drop_oldest=log.>
+  corecast serve --config corecast.toml --take-over   # an upgrade: nobody is refused
 
 Every setting can stand in a file and in the environment: corecast config --docs tells all keys,
 corecast config --check FILE looks at a file. SIGHUP reads both again, applies what can change at
@@ -42,11 +47,17 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "CORECAST_ECHO")]
     echo: bool,
 
+    /// Take the place of the process that runs: its listeners, its topics and their numbers. It
+    /// must have been started with the same take_over.unix, which both offer; where none is, this
+    /// one starts afresh
+    #[arg(long)]
+    take_over: bool,
+
     #[command(flatten)]
     serving: ServingArgs,
 }
 
-/// Serves until a signal ends it.
+/// Serves until a signal ends it, or another process takes its place.
 ///
 /// # Errors
 ///
@@ -55,19 +66,28 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
     let built_in =
         BuiltIn { policies: &[], namespaces: namespaces::serve, identity: Identity::Anonymous };
     let settings = Settings::read(common, &args.serving, built_in)?;
+    let config = settings.running().clone();
+    let mut heir = if args.take_over { take_over(&config.take_over)? } else { None };
+    let bequeathed = Bequeathed::default();
     let door = Door {
         echo: args.echo,
         inbound: Inbound::Broadcast,
         audience: Audience::default(),
         bodies: Bodies::default(),
+        bequeathed: bequeathed.clone(),
     };
-    let engine = door.open(&settings, Ok::<_, Failure>)?;
-    let engine = Arc::new(engine);
-    let config = settings.running().clone();
+    let engine = Arc::new(start(&door, &settings, heir.as_mut())?);
     let control = Control::start(Arc::clone(&engine), settings)?;
-    let gateways = Gateways::start(&control, &config, engine.publisher())?;
+    let mut inherited = heir.as_mut().map(|heir| std::mem::take(&mut heir.listeners));
+    let inherited = inherited.get_or_insert_default();
+    let place = Place { engine: &engine, control: &control, config: &config, bequeathed };
+    let mut gateways = place.open_gateways(inherited)?;
+    let offer = place.open_offer(inherited.offer.take())?;
     report::say_addresses(&engine);
     gateways.tell();
+    if let Some(heir) = heir {
+        heir.serve(engine.epoch())?;
+    }
     service::start(&control, &engine);
     if namespaces::are_built_in(&config.engine.namespaces) {
         tracing::info!(
@@ -77,8 +97,37 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
     }
     let mut refusals = Refusals::default();
     while !control.is_stopping() {
+        if let Some(offer) = &offer
+            && let Some(stream) = offer.heir()
+        {
+            gateways = place.leave_to(stream, offer, gateways)?;
+            continue;
+        }
         control.wait(Duration::from_secs(60));
         refusals.tell(engine.stats());
     }
     leave::leave(&engine, Some(gateways), &control, &config.shutdown)
+}
+
+fn take_over(config: &TakeOverConfig) -> Result<Option<Heir>, Failure> {
+    let Some(path) = &config.unix else {
+        let message = "--take-over needs take_over.unix in the configuration, of both processes";
+        return Err(Failure::new(Exit::Config, message));
+    };
+    heir::take_over(path, config.state_bytes_max)
+}
+
+/// Starts the engine on what another process leaves: without its topics where they do not fit.
+fn start(door: &Door, settings: &Settings, heir: Option<&mut Heir>) -> Result<Engine, Failure> {
+    let Some(heir) = heir else { return door.clone().open(settings, Ok::<_, Failure>) };
+    let failed = |error| Failure::new(Exit::Software, format!("cannot take over: {error}"));
+    let first = heir.heritage().map_err(failed)?;
+    match door.clone().open(settings, |it| Ok::<_, DoorError>(it.heritage(first))) {
+        Err(DoorError::Start(error @ StartError::Heritage { .. })) => {
+            tracing::warn!(%error, "the topics are not taken over: a new epoch begins");
+            let bare = heir.heritage().map_err(failed)?;
+            door.clone().open(settings, |it| Ok::<_, Failure>(it.heritage(bare)))
+        }
+        other => Ok(other?),
+    }
 }

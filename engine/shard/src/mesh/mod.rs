@@ -16,6 +16,7 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use corecast_hub::home::TopicImage;
 use corecast_hub::node::{self, Event};
 use corecast_hub::{ConnId, Encoding, Namespaces, Wanted};
 use corecast_wire::{CloseCode, Frame};
@@ -53,6 +54,10 @@ pub(crate) enum Job {
     Tls(Arc<TlsSettings>),
     /// For one connection.
     Direct { to: ConnId, what: Direct, _ticket: Ticket },
+    /// Accept who comes, or let him wait.
+    Accept(bool),
+    /// Give topics as they are, behind that of this name.
+    Images { after: Option<Arc<str>>, bytes_max: usize, reply: std::sync::mpsc::Sender<Images> },
     /// Leave: close every connection, force it by the deadline.
     Leave(Arc<Order>),
     /// Panic, to show what a panic in the loop does.
@@ -76,6 +81,9 @@ impl Spoken {
     }
 }
 
+/// Topics, and where to go on.
+pub(crate) type Images = (Vec<TopicImage>, Option<Arc<str>>);
+
 /// What is done to one connection.
 #[derive(Debug)]
 pub(crate) enum Direct {
@@ -94,6 +102,8 @@ pub(crate) struct Mesh {
     pub(crate) refusals: Refusals,
     /// Health checks are answered 503.
     pub(crate) draining: AtomicBool,
+    /// Listeners are not closed: another process may have them.
+    pub(crate) listeners_held: AtomicBool,
 }
 
 impl Mesh {

@@ -1,0 +1,115 @@
+//! One engine takes the place of another: nobody is refused or reset, and numbers go on.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::{Service, closed, eventually, join, start};
+use corecast::{Engine, Estate, Heritage, Leave, Namespace, SnapshotKind, StartError, Update};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn kept() -> Namespace {
+    let (snapshot, history_entries) = (SnapshotKind::Last, 100);
+    Namespace { name: "trade".into(), snapshot, history_entries, ..Namespace::default() }
+}
+
+fn heritage(old: &Engine) -> Heritage {
+    let mut topics = Vec::new();
+    old.images(100, &mut |images| {
+        topics.extend(images);
+        Ok(())
+    })
+    .expect("all answer");
+    let estate = Estate { epoch: old.epoch(), now: old.now(), topics, tap: None };
+    let listeners = old.listeners(false).map(|it| it.try_clone().expect("a copy")).collect();
+    Heritage { listeners, tls_listeners: Vec::new(), estate: Some(estate) }
+}
+
+fn succeed(heritage: Heritage, shards: usize, space: Namespace) -> Result<Engine, StartError> {
+    let (seen, _) = std::sync::mpsc::channel();
+    let listen = "127.0.0.1:0".parse().expect("an address");
+    Engine::builder()
+        .listen(listen)
+        .shards(shards)
+        .namespace(space)
+        .heritage(heritage)
+        .spawn(move |_| Service { seen: seen.clone() })
+}
+
+/// Connects again and again until it is told to stop; gives how often. Each gets its answer.
+fn storm(address: SocketAddr, stop: &AtomicBool) -> u32 {
+    let request = "GET /room HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+                   Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut count = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut socket = TcpStream::connect(address).expect("nobody is refused");
+        socket.set_read_timeout(Some(10 * SECOND)).expect("set");
+        socket.write_all(request.as_bytes()).expect("sent");
+        let mut answer = [0; 12];
+        socket.read_exact(&mut answer).expect("nobody is reset");
+        assert_eq!(&answer, b"HTTP/1.1 101");
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_refused_or_reset_whatever_the_number_of_shards() {
+    let (mut old, _events) = start(|builder| builder.namespace(kept()));
+    let (address, epoch) = (old.local_addr(), old.epoch());
+    let stop = Arc::new(AtomicBool::new(false));
+    let storms = [(); 4].map(|()| {
+        let stop = Arc::clone(&stop);
+        std::thread::spawn(move || storm(address, &stop))
+    });
+    let mut number = 0;
+    for shards in [3, 1, 2, 2] {
+        for _ in 0..10 {
+            number += 1;
+            let update = Update::new("trade.A", number.to_string());
+            let report = old.publisher().update_reported(update).expect("taken").await;
+            assert_eq!(report.seq, Some(number), "numbers go on");
+        }
+        let mut client = join(&old, "room").await;
+        tokio::time::sleep(SECOND / 4).await;
+        old.hold_listeners(true);
+        let new = succeed(heritage(&old), shards, kept()).expect("it starts");
+        assert_eq!((new.local_addr(), new.epoch()), (address, epoch));
+        let leaving = old.leave(Leave { spread: SECOND / 5, ..Leave::within(2 * SECOND) });
+        let (left, frame) = tokio::join!(leaving, closed(&mut client));
+        assert!(left.is_ok() && frame.is_some());
+        drop(client);
+        old = new;
+    }
+    let accepted = old.stats().accepted;
+    eventually("the last one accepts", || old.stats().accepted > accepted).await;
+    stop.store(true, Ordering::Relaxed);
+    let counts = storms.map(|storm| storm.join().expect("nobody is refused or reset"));
+    println!("connections of each: {counts:?}");
+    assert!(counts.iter().all(|&count| count > 50), "{counts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_heir_that_cannot_start_leaves_the_listeners_as_they_were() {
+    let (old, _events) = start(|builder| builder.namespace(kept()));
+    old.publisher().update(Update::new("trade.A", "1")).expect("taken");
+    old.publisher().wait_room();
+    eventually("it is taken", || old.stats().feed.topics == 1).await;
+    old.hold_listeners(true);
+    let other = Namespace { name: "other".into(), ..kept() };
+    let error = succeed(heritage(&old), 2, other).expect_err("nobody has its topic");
+    assert!(matches!(error, StartError::Heritage { .. }), "{error}");
+    assert!(error.to_string().contains("trade.A"), "{error}");
+    let waiting = tokio::spawn(tokio::net::TcpStream::connect(old.local_addr()));
+    waiting.await.expect("no panic").expect("it waits in the queue");
+    old.hold_listeners(false);
+    join(&old, "room").await;
+    old.shutdown(SECOND).await.expect("no panic");
+    TcpStream::connect(old.local_addr()).expect_err("nobody listens any more");
+}

@@ -1,0 +1,98 @@
+//! What a process leaves to its heir, step by step; and what it takes back when the heir fails.
+
+use super::offer::{Candidate, Offer};
+use super::{Bequeathed, Listeners};
+use crate::cli::exit::Failure;
+use crate::config::ServerConfig;
+use crate::control::Control;
+use crate::gateways::Gateways;
+use corecast::Engine;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+
+/// A running program, for who takes its place.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) engine: &'a Arc<Engine>,
+    pub(crate) control: &'a Control,
+    pub(crate) config: &'a ServerConfig,
+    pub(crate) bequeathed: Bequeathed,
+}
+
+impl Place<'_> {
+    /// Opens the ways in for publishers.
+    ///
+    /// # Errors
+    ///
+    /// When an address or a path cannot be listened on.
+    pub(crate) fn open_gateways(&self, inherited: &mut Listeners) -> Result<Gateways, Failure> {
+        let publisher = self.engine.publisher();
+        Gateways::start(self.control, self.config, publisher, (inherited, &self.bequeathed))
+    }
+
+    /// Offers the place, where the configuration says.
+    ///
+    /// # Errors
+    ///
+    /// When the path cannot be listened on.
+    pub(crate) fn open_offer(
+        &self,
+        inherited: Option<UnixListener>,
+    ) -> Result<Option<Offer>, Failure> {
+        let path = self.config.take_over.unix.as_deref();
+        let open = |path| Offer::open(path, inherited, &self.bequeathed, self.control);
+        path.map(open).transpose()
+    }
+
+    /// Leaves the place to who asks for it: then the program is told to stop. Where that one fails
+    /// before it serves, everything goes on here.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot go on.
+    pub(crate) fn leave_to(
+        &self,
+        stream: UnixStream,
+        offer: &Offer,
+        mut gateways: Gateways,
+    ) -> Result<Gateways, Failure> {
+        let mut listeners = gateways.take_copies();
+        listeners.offer = offer.listener().ok();
+        let candidate = match Candidate::meet(stream, self.engine, &listeners) {
+            Ok(candidate) => candidate,
+            Err(error) => {
+                tracing::warn!(%error, "somebody wanted to take over, and does not");
+                gateways.put_copies(listeners);
+                return Ok(gateways);
+            }
+        };
+        tracing::info!("another process takes over: nobody is accepted here any more");
+        self.bequeathed.set(true);
+        self.engine.hold_listeners(true);
+        gateways.end(self.control);
+        match candidate.bequeath(self.engine, self.config.shutdown.drain()) {
+            Ok(goes_on) => {
+                offer.close();
+                tracing::info!(goes_on, "another process has taken over");
+                self.control.stop_for_heir();
+                // Nothing is left of them but that they are to end.
+                self.open_nothing()
+            }
+            Err(error) => {
+                tracing::error!(%error, "the other process has failed: going on");
+                self.bequeathed.set(false);
+                self.engine.hold_listeners(false);
+                self.open_gateways(&mut listeners)
+            }
+        }
+    }
+
+    fn open_nothing(&self) -> Result<Gateways, Failure> {
+        let mut config = self.config.clone();
+        config.admin.listen = None;
+        (config.ingest.tcp, config.ingest.unix) = (None, None);
+        let publisher = self.engine.publisher();
+        let mut none = Listeners::default();
+        Gateways::start(self.control, &config, publisher, (&mut none, &self.bequeathed))
+    }
+}
