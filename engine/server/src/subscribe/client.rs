@@ -80,6 +80,11 @@ struct Life {
     unanswered: usize,
 }
 
+/// Whether TLS is what failed, and not the network.
+fn is_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
 impl Client {
     /// Subscribes until there is an end. The first connection must succeed, later ones are tried
     /// again and again.
@@ -160,11 +165,11 @@ impl Client {
                     None => format!("{url} answered {status}: is it the path of a feed?"),
                 }
             }
+            Ok(Err(WsError::Io(error))) if is_tls(&error) => {
+                format!("cannot reach {url}: {error}; --ca FILE names the authority to trust")
+            }
             Ok(Err(WsError::Io(error))) => {
                 format!("cannot reach {url}: {error}; start a server with corecast serve")
-            }
-            Ok(Err(WsError::Tls(error))) => {
-                format!("cannot reach {url}: {error}; --ca FILE names the authority to trust")
             }
             Ok(Err(error)) => format!("cannot reach {url}: {error}"),
             Err(_) => format!("cannot reach {url}: no answer in time"),

@@ -33,8 +33,8 @@ pub(crate) struct Tls {
     unsent: Vec<u8>,
     /// There may be a whole record in `input`.
     is_whole: bool,
-    /// It stands in one of the desk's lists.
-    is_listed: bool,
+    /// Where it stands in line.
+    line: Line,
     /// The last byte of an earlier write is encrypted, and not counted as taken.
     holds_back: bool,
     /// The socket took ciphertext since it was last asked.
@@ -53,6 +53,17 @@ enum State {
     Open(Box<UnbufferedServerConnection>),
     /// It failed: what comes in is no longer understood.
     Failed,
+}
+
+/// A list of the desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// None.
+    No,
+    /// Those who wait for a place.
+    Waiting,
+    /// Those whose handshake can go on.
+    Due,
 }
 
 /// What receiving a part of a handshake came to.
@@ -89,7 +100,7 @@ impl Tls {
             plain: Vec::new(),
             unsent: Vec::new(),
             is_whole: false,
-            is_listed: false,
+            line: Line::No,
             holds_back: false,
             has_moved: false,
             has_ended: false,
@@ -124,17 +135,23 @@ impl Tls {
         self.input.capacity() + self.plain.capacity() + self.unsent.capacity() == 0
     }
 
-    /// Puts the connection into a list of the desk, unless it stands in one.
-    pub(super) fn list(&mut self, conn: ConnId, for_place: bool) {
-        if !std::mem::replace(&mut self.is_listed, true) {
-            let list = if for_place { &self.desk.waiting } else { &self.desk.due };
+    /// Puts the connection into a line of the desk, unless it stands there. Who goes from one to
+    /// the other leaves an entry behind, which [`unlist`](Self::unlist) does not take for its own.
+    pub(super) fn list(&mut self, conn: ConnId, line: Line) {
+        if self.line != line {
+            self.line = line;
+            let list = if line == Line::Due { &self.desk.due } else { &self.desk.waiting };
             list.borrow_mut().push_back(conn);
         }
     }
 
-    /// It was taken out of a list.
-    pub(super) fn unlist(&mut self) {
-        self.is_listed = false;
+    /// It was taken out of a line. False when it does not stand there any more.
+    pub(super) fn unlist(&mut self, line: Line) -> bool {
+        let stands = self.line == line;
+        if stands {
+            self.line = Line::No;
+        }
+        stands
     }
 
     /// Receives what there is of the handshake.

@@ -1,6 +1,6 @@
 //! Whose TLS handshake goes on. A step of one takes as long as hundreds of deliveries, so they have
-//! a queue of their own: one step in a round of the shard, and while there is other work, at most
-//! half of the time.
+//! a queue of their own: one step in a round of the shard (or some that are short), and while there
+//! is other work, at most half of the time.
 
 use std::net::Shutdown;
 use std::rc::Rc;
@@ -11,13 +11,17 @@ use corecast_hub::session::{ClosedBy, Phase};
 use corecast_hub::{ConnId, Timestamp};
 
 use super::desk::Desk;
-use super::link::Gathered;
+use super::link::{Gathered, Line};
 use crate::handler::Handler;
 use crate::shard::{Shard, Slot, slot_mut};
 use crate::signal;
 
 /// Connections that get a place in one round of the shard.
 const LET_IN_MAX: u32 = 64;
+
+/// Steps that together take less have a round in common: what a slow peer sends byte by byte is no
+/// work, and must not take the rounds of others.
+const SHORT: Duration = Duration::from_micros(50);
 
 /// Goes on with a handshake, as far as that costs nothing. Ready(true): it is done, or was done
 /// before. Ready(false): the connection is over.
@@ -38,9 +42,9 @@ pub(crate) fn go_on<D>(slot: &mut Slot<D>, is_leaving: bool) -> Poll<bool> {
         Gathered::Nothing if is_leaving => return Poll::Ready(false),
         Gathered::Nothing => {}
         Gathered::NoPlace if is_leaving => return Poll::Ready(false),
-        Gathered::NoPlace => tls.list(slot.conn, true),
+        Gathered::NoPlace => tls.list(slot.conn, Line::Waiting),
         Gathered::Due => {
-            tls.list(slot.conn, false);
+            tls.list(slot.conn, Line::Due);
             signal::note();
         }
         Gathered::Ended => return Poll::Ready(false),
@@ -48,7 +52,7 @@ pub(crate) fn go_on<D>(slot: &mut Slot<D>, is_leaving: bool) -> Poll<bool> {
     Poll::Pending
 }
 
-/// Lets one handshake go on, if it is time to.
+/// Lets one handshake go on, or several whose steps are short, if it is time to.
 pub(crate) fn give<H: Handler>(shard: &Shard<H>) {
     let Some(desk) = &shard.tls else { return };
     if desk.due.borrow().is_empty() {
@@ -60,7 +64,7 @@ pub(crate) fn give<H: Handler>(shard: &Shard<H>) {
     }
     loop {
         let Some(conn) = desk.due.borrow_mut().pop_front() else { break };
-        if step(shard, conn) {
+        if step(shard, conn) && shard.clock.now().since(begun) >= SHORT {
             break;
         }
     }
@@ -98,8 +102,8 @@ fn let_in<H: Handler>(shard: &Shard<H>, desk: &Rc<Desk>) {
         let Some(conn) = waiting.pop_front() else { return };
         if let Some(slot) = slot_mut(&mut slots, conn)
             && let Some(tls) = &mut slot.stream.tls
+            && tls.unlist(Line::Waiting)
         {
-            tls.unlist();
             slot.wake(&shard.turns);
             free -= 1;
         }
@@ -116,7 +120,9 @@ fn step<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
     let Some(slot) = slot_mut(&mut slots, conn) else { return false };
     let Slot { stream, session, .. } = slot;
     let Some(tls) = &mut stream.tls else { return false };
-    tls.unlist();
+    if !tls.unlist(Line::Due) {
+        return false;
+    }
     match tls.step(&stream.socket) {
         Ok(()) if tls.is_shaking() => {}
         Ok(()) => {
