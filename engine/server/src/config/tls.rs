@@ -33,7 +33,7 @@ pub(super) const TLS: &[Key] = &[
     key(
         "tls.tickets",
         "",
-        "Whether clients get tickets, with which they resume a session for a quarter of the work.",
+        "Whether clients get tickets, with which they resume a session without a new signature.",
     )
     .reloadable(),
     key(

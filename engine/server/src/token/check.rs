@@ -26,7 +26,7 @@ use std::path::PathBuf;
 /// is fetched. Give it on stdin: other users of the machine can see a command line.
 #[derive(Args, Clone, Debug)]
 pub(super) struct CheckArgs {
-    /// The configuration whose [auth] is asked
+    /// The configuration whose `[auth]` is asked
     #[arg(long, env = "CORECAST_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 /// Sign a token, or see what a token is good for
 ///
-/// Tokens are JSON Web Tokens, as [auth] asks for them: `sub` is the user, `exp` the end, and
+/// Tokens are JSON Web Tokens, as `[auth]` asks for them: `sub` is the user, `exp` the end, and
 /// `topics` says which topics may be subscribed to and published to.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
