@@ -166,8 +166,8 @@ fn read_turn<H: Handler>(
     let (mut turn_bytes, mut messages_left) = (0, shard.messages_per_turn);
     loop {
         let spent = turn_bytes >= limits::TURN_BYTES_MAX;
-        let mut room_bytes = 0;
-        let outcome = read_once(shard, conn, |session| {
+        let (mut room_bytes, mut has_more) = (0, false);
+        let outcome = read_once(shard, conn, &mut has_more, |session| {
             let room = match spent {
                 true => input.room_for_frame(),
                 false => input.room(session.expected_bytes()),
@@ -187,7 +187,7 @@ fn read_turn<H: Handler>(
         if last {
             input.complete();
             if input.is_empty() {
-                return Poll::Ready(Ok(room_bytes == 0));
+                return Poll::Ready(Ok(room_bytes == 0 || has_more));
             }
         }
         let handled = handle(shard, conn, input, &mut messages_left);
@@ -199,7 +199,7 @@ fn read_turn<H: Handler>(
         }
         if last || handled != Handled::All || messages_left == 0 {
             // There may be more, and others wait for their turn.
-            let more = read == room_bytes || handled == Handled::Some;
+            let more = read == room_bytes || handled == Handled::Some || has_more;
             return Poll::Ready(Ok(more));
         }
     }
@@ -209,6 +209,7 @@ fn read_turn<H: Handler>(
 fn read_once<'b, H: Handler>(
     shard: &Shard<H>,
     conn: ConnId,
+    has_more: &mut bool,
     room: impl FnOnce(&Session) -> &'b mut [u8],
 ) -> Poll<io::Result<usize>> {
     let mut slots = shard.slots.borrow_mut();
@@ -218,6 +219,7 @@ fn read_once<'b, H: Handler>(
         return Poll::Ready(Ok(0));
     }
     let outcome = slot.stream.read(room);
+    *has_more = slot.stream.has_more();
     if let Poll::Ready(Ok(read)) = outcome {
         slot.ended |= read == 0;
         shard.stats.bytes_in.add(read as u64);
@@ -232,7 +234,8 @@ fn discard<H: Handler>(
     conn: ConnId,
     scratch: &mut [u8],
 ) -> Poll<io::Result<bool>> {
-    let read = match read_once(shard, conn, |_| &mut *scratch) {
+    let mut has_more = false;
+    let read = match read_once(shard, conn, &mut has_more, |_| &mut *scratch) {
         Poll::Pending => return Poll::Pending,
         Poll::Ready(Ok(read)) => read,
         Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -245,7 +248,7 @@ fn discard<H: Handler>(
         }
     }
     shard.settle();
-    Poll::Ready(Ok(read == scratch.len()))
+    Poll::Ready(Ok(read == scratch.len() || has_more))
 }
 
 /// What became of input.

@@ -168,11 +168,8 @@ fn has_made_up<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
     };
     let mut slots = shard.slots.borrow_mut();
     let Some(slot) = slot_mut(&mut slots, conn) else { return false };
-    if slot.stream.has_hung_up() {
-        // What is left of it ends by itself.
-        return true;
-    }
-    if wait > HOLD_MAX {
+    // Nobody waits for who has gone: what it sent before would be a burst beyond its budget.
+    if slot.stream.has_hung_up() || wait > HOLD_MAX {
         over(shard, conn, &mut slot.session, &reason);
         drop(slots);
         shard.settle();

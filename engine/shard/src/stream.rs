@@ -96,6 +96,12 @@ impl Stream {
         }
     }
 
+    /// Whether the last read left bytes behind that others are to come before.
+    #[inline]
+    pub(crate) fn has_more(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.has_more())
+    }
+
     /// Writes once. The watch tells of room, if it is asked to. What was taken was taken whole, and
     /// the next write begins with the byte behind it.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Written {

@@ -114,7 +114,8 @@ impl Secure {
             let Some(slot) = slot_mut(&mut slots, conn) else { continue };
             let Some(tls) = &mut slot.stream.tls else { continue };
             *written = tls.settle(*written, prepared, &self.arena[span.clone()]);
-            if *written == Written::WouldBlock && tls.take_moved() {
+            let has_moved = tls.take_moved();
+            if *written == Written::WouldBlock && has_moved {
                 hub.progressed(conn, now);
             }
         }

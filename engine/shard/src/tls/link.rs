@@ -5,7 +5,8 @@
 //! has left: to whoever writes it is a short write like any other, and the frame with that byte is
 //! one that is partly sent, which no policy touches.
 
-use std::io;
+mod reading;
+
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -14,7 +15,7 @@ use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
 use super::desk::{Desk, Drafts, Place};
-use super::records::{self, SEALED_BYTES_MAX};
+use super::records;
 use crate::socket::Written;
 use crate::stream::Socket;
 
@@ -41,6 +42,8 @@ pub(crate) struct Tls {
     has_moved: bool,
     /// The peer sends nothing more.
     has_ended: bool,
+    /// The last read ended before the socket did: it was much work for little plaintext.
+    has_more: bool,
 }
 
 /// Where it stands.
@@ -104,6 +107,7 @@ impl Tls {
             holds_back: false,
             has_moved: false,
             has_ended: false,
+            has_more: false,
         })
     }
 
@@ -248,87 +252,6 @@ impl Tls {
         (self.input, self.plain, self.unsent) = (Vec::new(), Vec::new(), Vec::new());
     }
 
-    /// Reads plaintext until there is no more, or no room. Zero bytes are the peer's end.
-    pub(crate) fn read(&mut self, socket: &mut Socket, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        match self.state {
-            State::Open(_) => {}
-            State::Failed => return socket.read(room),
-            State::Waiting | State::Shaking(..) => return Poll::Pending,
-        }
-        let desk = Rc::clone(&self.desk);
-        let mut scratch = desk.scratch.borrow_mut();
-        let mut filled = self.take_plain(room);
-        while filled < room.len() && !self.has_ended {
-            let result = if self.is_whole {
-                let mut input = std::mem::take(&mut self.input);
-                self.open(&mut input, &mut room[filled..])
-            } else {
-                let begun = self.input.len();
-                let most = (room.len() - filled + SEALED_BYTES_MAX).min(scratch.len() - begun);
-                match socket.read(&mut scratch[begun..begun + most]) {
-                    Poll::Pending => break,
-                    Poll::Ready(Ok(0)) => {
-                        self.has_ended = true;
-                        break;
-                    }
-                    Poll::Ready(Err(error)) if filled == 0 => return Poll::Ready(Err(error)),
-                    // It is told of when what was before it is read.
-                    Poll::Ready(Err(_)) => {
-                        self.has_ended = true;
-                        break;
-                    }
-                    Poll::Ready(Ok(read)) => {
-                        scratch[..begun].copy_from_slice(&self.input);
-                        self.input = Vec::new();
-                        self.open(&mut scratch[..begun + read], &mut room[filled..])
-                    }
-                }
-            };
-            match result {
-                Ok(count) => filled += count,
-                Err(error) => {
-                    self.fail(socket);
-                    return Poll::Ready(Err(io::Error::other(error)));
-                }
-            }
-        }
-        if !self.unsent.is_empty() {
-            self.push(socket);
-        }
-        if filled > 0 || self.has_ended { Poll::Ready(Ok(filled)) } else { Poll::Pending }
-    }
-
-    /// Decrypts what is whole of `bytes` into `room`, and keeps the rest.
-    fn open(&mut self, bytes: &mut [u8], room: &mut [u8]) -> Result<usize, rustls::Error> {
-        let State::Open(connection) = &mut self.state else { return Ok(0) };
-        let (mut filled, plain) = (0, &mut self.plain);
-        let opened = records::open(connection, bytes, &mut self.unsent, |payload| {
-            let count = payload.len().min(room.len() - filled);
-            room[filled..filled + count].copy_from_slice(&payload[..count]);
-            filled += count;
-            plain.extend_from_slice(&payload[count..]);
-            filled < room.len()
-        })?;
-        let rest = &bytes[opened.used..];
-        self.is_whole = opened.stopped && !rest.is_empty();
-        self.has_ended |= opened.ended;
-        if !rest.is_empty() {
-            self.input = rest.to_vec();
-        }
-        Ok(filled)
-    }
-
-    fn take_plain(&mut self, room: &mut [u8]) -> usize {
-        let count = self.plain.len().min(room.len());
-        room[..count].copy_from_slice(&self.plain[..count]);
-        if count == self.plain.len() {
-            self.plain = Vec::new();
-        } else {
-            self.plain.drain(..count);
-        }
-        count
-    }
-
     /// Writes one slice.
     pub(crate) fn write(&mut self, socket: &Socket, bytes: &[u8]) -> Written {
         self.write_all(socket, std::iter::once(bytes))
@@ -388,13 +311,13 @@ impl Tls {
         match sealed {
             Ok(Ok((plain, sealed))) => Prepared { sealed, plain, told: 0 },
             Ok(Err(error)) => {
-                tracing::debug!(%error, "TLS can encrypt no more");
-                self.state = State::Failed;
+                tracing::info!(%error, "TLS can encrypt no more");
+                (self.state, self.has_ended) = (State::Failed, true);
                 Prepared::default()
             }
             Err(error) => {
                 tracing::debug!(%error, "TLS failed while writing");
-                self.state = State::Failed;
+                (self.state, self.has_ended) = (State::Failed, true);
                 Prepared::default()
             }
         }

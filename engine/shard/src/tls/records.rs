@@ -90,6 +90,10 @@ pub(super) fn seal<'a>(
     let (mut taken, mut staged, mut written) = (0, 0, 0);
     let mut slices = slices.peekable();
     while let Some(slice) = slices.next() {
+        // The last byte of a write may be held back: with that alone, a frame would not be begun.
+        if room == 1 && slice.len() > 1 {
+            break;
+        }
         let mut rest = &slice[..slice.len().min(room)];
         room -= rest.len();
         taken += rest.len();

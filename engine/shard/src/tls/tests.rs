@@ -149,6 +149,19 @@ fn a_short_write_tells_of_all_but_its_last_byte() {
 }
 
 #[test]
+fn a_write_does_not_end_behind_the_first_byte_of_a_frame() {
+    let mut pair = Pair::open();
+    let frames = [vec![1; TLS_WRITE_BYTES_MAX - 1], vec![2; 100]];
+    // Were it held back, that frame could still be dropped: the hub does not know it as begun.
+    let Stream { socket, tls } = &mut pair.server;
+    let tls = tls.as_mut().expect("TLS");
+    let written = tls.write_all(socket, frames.iter().map(|frame| &**frame));
+    assert_eq!(written, Written::Bytes(TLS_WRITE_BYTES_MAX - 1));
+    // What is left of a frame that has begun may be one byte.
+    assert_eq!(tls.write_all(socket, [&frames[1][99..]].into_iter()), Written::Bytes(1));
+}
+
+#[test]
 fn what_comes_in_is_read_whatever_the_room() {
     let mut pair = Pair::open();
     let bytes: Vec<u8> = (0..100_000_u32).map(|n| (n / 5) as u8).collect();
@@ -198,6 +211,28 @@ fn a_flood_of_key_updates_ends_the_connection() {
         }
     }
     panic!("a hundred updates in a row are taken");
+}
+
+#[test]
+fn little_payload_in_much_tls_leaves_others_their_turn() {
+    const MESSAGES: usize = 2_000;
+    let mut pair = Pair::open();
+    pair.client.set_buffer_limit(None);
+    for _ in 0..MESSAGES {
+        // Some 50 bytes for one; and the payload begins the count of updates anew.
+        pair.client.writer().write_all(b"x").expect("room");
+        pair.client.refresh_traffic_keys().expect("TLS 1.3");
+    }
+    pair.client_sends();
+    let (mut read, mut turns, mut room) = (0, 0, [0; 70_000]);
+    while read < MESSAGES {
+        let Poll::Ready(Ok(count)) = pair.server_reads(&mut room) else { break };
+        assert!(count > 0 && (read + count == MESSAGES || pair.server.has_more()));
+        read += count;
+        turns += 1;
+    }
+    assert_eq!(read, MESSAGES);
+    assert!(turns > 1, "all of it in one turn");
 }
 
 #[test]
