@@ -85,10 +85,9 @@ impl Hub {
         policy: Option<Policy>,
     ) -> Result<Subscribed, SubscribeError> {
         self.check_open(conn)?;
+        // Also of one that is known: the engine's own names are no topics.
+        check_topic(topic, self.topic_bytes_max)?;
         let found = self.topics.find(topic);
-        if found.is_none() {
-            check_topic(topic, self.topic_bytes_max)?;
-        }
         let known = found.and_then(|id| self.topics.get(id)).map(|topic| topic.policy);
         let mut policy = policy.or(known).unwrap_or_else(|| self.rules.policy(topic));
         if policy == (Policy::Lossless { overflow: Overflow::Snapshot }) {

@@ -6,6 +6,7 @@ use crate::config::reload::Settings;
 use crate::doorkeeper::Doorkeeper;
 use crate::feed::{Bodies, FeedCodec, FeedHandler, FeedSettings};
 use crate::handler::ServerHandler;
+use crate::namespaces::are_built_in;
 use crate::raw::{Audience, Inbound, RawHandler};
 use crate::route::Routes;
 use crate::take_over::Bequeathed;
@@ -78,6 +79,7 @@ impl Door {
         // What it is asked about one message after the other, it is asked about in the feed alone.
         let asks = settings.running().auth.hook.is_for(HookEvent::Publish);
         let inbound = if asks { Inbound::Refuse } else { inbound };
+        let keeps_namespaces = !are_built_in(&config.namespaces);
         let sessions = FeedSettings { bequeathed, ..sessions };
         let known = routes.clone();
         let builder = Engine::builder()
@@ -85,7 +87,7 @@ impl Door {
             .codec(codec)
             .socket_path(move |path| known.is_socket_path(path));
         let engine = pages(builder)?.spawn(move |_| {
-            let raw = RawHandler::new(inbound, audience.clone());
+            let raw = RawHandler::new(inbound, keeps_namespaces, audience.clone());
             let desk = (auth.gatekeeper(), hook.clerk());
             let feed = FeedHandler::new(shared.clone(), sessions.clone(), desk);
             let door = Doorkeeper::new(auth.gatekeeper(), hook.clerk());

@@ -2,7 +2,7 @@
 //! to the others. No protocol: a message is bytes.
 
 use crate::guest::Guest;
-use corecast::{CloseCode, Context, Message, PublishError, Reject, SendStatus};
+use corecast::{CloseCode, Context, Message, PublishError, PublishRight, Reject, SendStatus};
 use corecast_gate::Verb;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +41,8 @@ impl Audience {
 #[derive(Debug)]
 pub(crate) struct RawHandler {
     inbound: Inbound,
+    /// Whether namespaces that somebody wrote say who publishes.
+    keeps_namespaces: bool,
     audience: Audience,
 }
 
@@ -79,8 +81,8 @@ impl Peer {
 }
 
 impl RawHandler {
-    pub(crate) fn new(inbound: Inbound, audience: Audience) -> Self {
-        Self { inbound, audience }
+    pub(crate) fn new(inbound: Inbound, keeps_namespaces: bool, audience: Audience) -> Self {
+        Self { inbound, keeps_namespaces, audience }
     }
 
     fn broadcast(
@@ -98,6 +100,10 @@ impl RawHandler {
             context.close(CloseCode::POLICY_VIOLATION, "only the server publishes here");
             return;
         }
+        if self.keeps_namespaces && is_servers(topic, context) {
+            let code = corecast_feed::CloseCode::Forbidden.code();
+            return context.close(CloseCode(code), "only the server publishes to this topic");
+        }
         match context.publish_others(topic, &message.to_frame()) {
             Ok(()) => {}
             // Nobody got it: its sender must know.
@@ -109,6 +115,13 @@ impl RawHandler {
             Err(error) => context.close(CloseCode::GOING_AWAY, &error.to_string()),
         }
     }
+}
+
+/// Whether its namespace leaves publishing to the server.
+fn is_servers(topic: &str, context: &mut Context<'_>) -> bool {
+    let feed = context.feed();
+    let namespace = feed.namespaces().find(topic);
+    namespace.is_some_and(|namespace| namespace.publish != PublishRight::Clients)
 }
 
 impl RawHandler {

@@ -2,6 +2,7 @@
 
 use corecast_tests::feed::FeedClient;
 use corecast_tests::raw::{RawClient, Received};
+use corecast_tests::server::TestServer;
 use corecast_wire::frame::Opcode;
 use eyre::{Result, ensure};
 use serde_json::{Value, json};
@@ -89,5 +90,31 @@ fn the_raw_doors_keep_them_too() -> Result<()> {
     ensure!(status == 101);
     echo.send_frame(Opcode::Text, b"hello")?;
     ensure!(echo.receive()? == Received::Text("hello".into()));
+    server.stop()
+}
+
+#[test]
+fn what_the_server_alone_publishes_no_raw_client_does() -> Result<()> {
+    let config = "[[namespaces]]\nname = \"quote\"\n[[namespaces]]\nname = \"chat\"\n\
+                  publish = \"clients\"\n";
+    let server = TestServer::start_with(config, ["--shards", "2"])?;
+    let join = |target: &str| -> Result<RawClient> {
+        let mut client = RawClient::connect(server.address())?;
+        client.upgrade_to(target, &[])?;
+        Ok(client)
+    };
+    // What is in no namespace is bytes between clients.
+    for topic in ["chat.a", "room.a"] {
+        let target = format!("/ws/{topic}");
+        let (mut hears, mut speaks) = (join(&target)?, join(&target)?);
+        speaks.send_frame(Opcode::Text, b"hello")?;
+        ensure!(hears.receive()? == Received::Text("hello".into()), "{topic}");
+    }
+    let (mut hears, mut speaks) = (join("/ws/quote.A")?, join("/ws/quote.A")?);
+    speaks.send_frame(Opcode::Text, b"61000")?;
+    let (code, reason) = speaks.expect_close()?;
+    ensure!(code == 4403 && reason.contains("only the server"), "{code} {reason}");
+    hears.set_patience(std::time::Duration::from_millis(300));
+    ensure!(hears.receive().is_err(), "somebody heard it");
     server.stop()
 }
