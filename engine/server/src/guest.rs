@@ -1,5 +1,6 @@
 //! Somebody who was let in: who he is, until when, and what he may do.
 
+use crate::clock;
 use crate::hook::{Allowed, Verdict};
 use corecast::{TooMany, UserCharge};
 use corecast_gate::{Denied, Identity, Permissions, Verb};
@@ -57,6 +58,10 @@ impl Guest {
         let ends = [self.expires_at_s, allowed.expires_at_s];
         self.expires_at_s = ends.into_iter().flatten().min();
         self.also = allowed.rights;
+        // An answer that is remembered may have ended meanwhile.
+        if self.expires_at_s.is_some_and(|end_s| clock::wall_s() >= end_s) {
+            return Err(Denied::Expired);
+        }
         Ok(self)
     }
 

@@ -236,6 +236,27 @@ fn commands_are_asked_about_and_keep_their_order() -> Result<()> {
 }
 
 #[test]
+fn who_may_not_subscribe_reads_neither_the_past_nor_the_members() -> Result<()> {
+    let hook = HookServer::start(|question| {
+        let topic = question["topics"][0].as_str().unwrap_or_default();
+        says(&json!({"allow": topic != "chat.secret"}))
+    })?;
+    let server = ask_hook(&hook, "\"subscribe\"", "")?;
+    let mut client = FeedClient::open(server.address())?;
+    for topic in ["chat.open", "chat.secret"] {
+        client.ask(json!({"type": "publish", "topic": topic, "data": 1}))?;
+    }
+    for command in ["history", "presence"] {
+        let ask = |topic: &str| json!({"type": command, "topic": topic});
+        ensure!(client.ask(ask("chat.open"))?["type"] == command);
+        ensure_error(&client.ask(ask("chat.secret"))?, 403)?;
+    }
+    let asked = hook.asked();
+    ensure!(asked.len() == 4 && asked.iter().all(|it| it["event"] == "subscribe"), "{asked:?}");
+    server.stop()
+}
+
+#[test]
 fn an_answer_is_remembered_for_its_question_alone() -> Result<()> {
     let hook = HookServer::start(|question| {
         let user = question["headers"]["cookie"][0].as_str().unwrap_or_default().to_owned();

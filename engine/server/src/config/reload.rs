@@ -1,6 +1,7 @@
 //! What SIGHUP does: the file and the environment are read again, what can be applied is, and of
 //! the rest is said that it needs a restart.
 
+use super::auth::AuthMode;
 use super::diff::{Change, diff};
 use super::env::Environment;
 use super::feed::{FeedConfig, Identity};
@@ -121,6 +122,11 @@ impl Settings {
                 return;
             }
         };
+        // A file that is just being written is empty, and empty means: nobody is asked.
+        if self.running.auth.mode != AuthMode::Off && new.auth.mode == AuthMode::Off {
+            tracing::error!("auth.mode = \"off\" needs a restart: nothing changes");
+            return;
+        }
         let tls_applies = apply_tls(engine, &self.running.engine.tls, &new.engine.tls);
         let changes = diff(&self.running, &new);
         if changes.is_empty() {
@@ -214,7 +220,10 @@ impl Source {
         );
         (self.built_in.namespaces)(&mut read.config.engine.namespaces);
         let identity = &mut read.config.feed.identity;
-        if *identity == Identity::default() {
+        // Where somebody proves who clients are, no name is believed without proof.
+        let auth = &read.config.auth;
+        let is_open = auth.mode == AuthMode::Off && auth.hook.url.is_empty();
+        if is_open && *identity == Identity::default() {
             *identity = self.built_in.identity;
         }
         Ok(read)

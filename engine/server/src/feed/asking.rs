@@ -7,6 +7,7 @@ use crate::config::hook::HookEvent;
 use crate::hook::{Asked, Question, Ticket, Verdict};
 use corecast::Context;
 use corecast_feed::Command;
+use corecast_feed::command::{History, Presence, Publish};
 use std::collections::VecDeque;
 
 /// A session, the command that waits for the hook, and those behind it.
@@ -64,7 +65,10 @@ impl Desk<'_> {
     fn question(&mut self, command: &Command<'_>, state: &State) -> Option<String> {
         let event = match command {
             Command::Auth(_) => HookEvent::Connect,
-            Command::Subscribe(_) => HookEvent::Subscribe,
+            // Who reads a topic's past or its members reads the topic.
+            Command::Subscribe(_) | Command::Presence(_) | Command::History(_) => {
+                HookEvent::Subscribe
+            }
             Command::Publish(_) => HookEvent::Publish,
             _ => return None,
         };
@@ -76,7 +80,7 @@ impl Desk<'_> {
                     return None;
                 }
                 // A token that is no good is refused without a question.
-                let guest = self.guest(&auth.token).ok()?;
+                let guest = self.verified(&auth.token).ok()?;
                 Question::stay(guest.user.as_deref(), client).to_json()
             }
             // Who is not known yet is refused without a question.
@@ -85,8 +89,10 @@ impl Desk<'_> {
                 let topics = subscribe.topics.iter().map(|topic| &**topic).collect();
                 Question::topics(event, user, client, topics).to_json()
             }
-            Command::Publish(publish) => {
-                Question::topics(event, user, client, vec![&*publish.topic]).to_json()
+            Command::Publish(Publish { topic, .. })
+            | Command::Presence(Presence { topic, .. })
+            | Command::History(History { topic, .. }) => {
+                Question::topics(event, user, client, vec![&**topic]).to_json()
             }
             _ => return None,
         })

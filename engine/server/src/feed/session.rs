@@ -14,6 +14,7 @@ use super::settings::FeedSettings;
 use super::unauthenticated::{Outcome, Unauthenticated};
 use crate::auth::Gatekeeper;
 use crate::config::auth::AuthMode;
+use crate::config::hook::HookEvent;
 use crate::doorkeeper::Entry;
 use crate::guest::Guest;
 use crate::hook::{Asked, Clerk, Verdict};
@@ -315,11 +316,25 @@ impl Desk<'_> {
     ///
     /// Why it is refused.
     pub(super) fn guest(&mut self, token: &str) -> Result<Guest, Denied> {
-        let guest = Guest::from(self.gate.verify(token)?);
+        let guest = self.verified(token)?;
+        let asks_hook = |clerk: &&mut Clerk| clerk.is_for(HookEvent::Connect);
         match self.verdict.take() {
             Some(verdict) => guest.judged(verdict),
+            // It was no good when the hook was to be asked about it, and is good now.
+            None if self.clerk.as_ref().is_some_and(asks_hook) => {
+                Err(Denied::Unavailable { source: "hook".into() })
+            }
             None => Ok(guest),
         }
+    }
+
+    /// Says who sent a token, before the hook is asked about him.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused.
+    pub(super) fn verified(&mut self, token: &str) -> Result<Guest, Denied> {
+        self.gate.verify(token).map(Guest::from)
     }
 }
 

@@ -35,7 +35,7 @@ impl Cache {
         if !is_on || !is_answer || question.len() > REMEMBERED_BYTES_MAX {
             return;
         }
-        if self.by_question.len() >= self.count_max {
+        if self.by_question.len() >= self.count_max && !self.by_question.contains_key(question) {
             self.forget_first();
         }
         let entry = (verdict.clone(), now);

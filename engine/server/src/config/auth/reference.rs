@@ -8,7 +8,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "auth.mode",
         "",
         "Whether a token is asked for: of nobody; of who wants more than the rights of \
-        `[auth.anonymous]`; or of everybody.",
+        `[auth.anonymous]`; or of everybody. SIGHUP does not turn it off.",
     )
     .one_of(&["off", "optional", "required"])
     .reloadable(),

@@ -38,12 +38,17 @@ pub(in crate::config) fn check(config: &ServerConfig, say: &mut dyn FnMut(&str, 
     }
     match Origins::new(&config.origin.rules()) {
         Err(error) => say("origin.allow", error.to_string()),
-        Ok(origins) if !auth.cookie.is_empty() => {
-            if let Some(message) = cookie_problem(config, &origins) {
-                say("auth.cookie", message.to_owned());
+        Ok(origins) => {
+            let keys = [
+                ("auth.cookie", !auth.cookie.is_empty()),
+                ("auth.hook.headers", tells_hook_what_browsers_add(config)),
+            ];
+            for (key, _) in keys.into_iter().filter(|(_, is_used)| *is_used) {
+                if let Some(message) = cookie_problem(config, &origins) {
+                    say(key, message.to_owned());
+                }
             }
         }
-        Ok(_) => {}
     }
 }
 
@@ -83,7 +88,7 @@ fn hook_problem(config: &ServerConfig) -> Option<(&'static str, &'static str)> {
     if hook.url.is_empty() {
         return None;
     }
-    if hook.is_for(HookEvent::Connect) && config.feed.identity == Identity::Query {
+    if config.feed.identity == Identity::Query {
         let message = "`query` believes any name, and auth.hook is asked about it: choose one";
         return Some(("feed.identity", message));
     }
@@ -182,6 +187,16 @@ fn mode_problem(auth: &AuthConfig) -> Option<(&'static str, &'static str)> {
         "a token may stand nowhere: allow one of bearer, cookie, query \
                      and first_message",
     ))
+}
+
+/// Whether the hook judges by what browsers send for any page: cookies, and passwords that they
+/// know.
+fn tells_hook_what_browsers_add(config: &ServerConfig) -> bool {
+    let hook = &config.auth.hook;
+    let is_ambient = |name: &String| {
+        ["cookie", "authorization"].iter().any(|ambient| name.eq_ignore_ascii_case(ambient))
+    };
+    !hook.url.is_empty() && hook.is_for(HookEvent::Connect) && hook.headers.iter().any(is_ambient)
 }
 
 /// A cookie is sent by browsers for any page that connects.

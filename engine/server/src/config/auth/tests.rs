@@ -20,6 +20,10 @@ fn what_would_let_anybody_in_is_refused_with_its_key() {
     let cookie = |origin: &str| {
         format!("[auth]\nmode = \"required\"\ncookie = \"s\"\n{SOURCE}[origin]\n{origin}")
     };
+    let hook = |hook: &str, origin: &str| {
+        let url = "url = \"https://a.example/\"\non = [\"connect\"]";
+        format!("[auth.hook]\n{url}\n{hook}\n[origin]\n{origin}")
+    };
     for (text, key, word) in [
         ("[auth]\nmode = \"required\"".to_owned(), "auth.mode", "[[auth.sources]]"),
         ("[auth]\nmode = \"optional\"".to_owned(), "auth.mode", "[[auth.sources]]"),
@@ -29,6 +33,8 @@ fn what_would_let_anybody_in_is_refused_with_its_key() {
             "stand nowhere",
         ),
         (cookie("allow = [\"*\"]"), "auth.cookie", "any page"),
+        (hook("headers = [\"Cookie\"]", "allow = [\"*\"]"), "auth.hook.headers", "any page"),
+        (hook("headers = [\"cookie\"]", "same = false"), "auth.hook.headers", "a rule for"),
         (cookie("same = false"), "auth.cookie", "a rule for origins"),
         ("[auth]\ncookie = \"a b\"".to_owned(), "auth.cookie", "letters"),
         ("[auth]\nquery = \"a=b\"".to_owned(), "auth.query", "letters"),
