@@ -36,7 +36,7 @@ fn a_handshake_in_single_bytes_is_a_handshake() -> Result<()> {
         "/echo",
         corecast_tests::raw::KEY,
         &[],
-        &[("Origin", "http://localhost")],
+        &[("Origin", &format!("http://{host}"))],
     )?;
     client.send_bytewise(&request)?;
     let head = client.read_head()?;

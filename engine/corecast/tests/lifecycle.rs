@@ -178,11 +178,16 @@ async fn a_panic_in_a_shards_loop_drains_the_others_and_is_reported() {
 #[cfg(feature = "fault-injection")]
 async fn tokio_next(client: &mut common::Client) -> Option<u16> {
     use futures_util::StreamExt;
-    match client.next().await {
-        Some(Ok(tokio_tungstenite::tungstenite::Message::Close(frame))) => {
-            Some(frame.map_or(1005, |frame| frame.code.into()))
+    use tokio_tungstenite::tungstenite::Message;
+    loop {
+        match client.next().await {
+            Some(Ok(Message::Close(frame))) => {
+                return Some(frame.map_or(1005, |frame| frame.code.into()));
+            }
+            Some(Err(_)) | None => return None,
+            // It is told before it is closed.
+            Some(Ok(Message::Text(text))) if text.starts_with("leaving") => {}
+            Some(Ok(other)) => panic!("{other:?}"),
         }
-        Some(Err(_)) | None => None,
-        Some(Ok(other)) => panic!("{other:?}"),
     }
 }

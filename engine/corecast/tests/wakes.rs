@@ -341,6 +341,9 @@ async fn who_waits_for_the_wall_clock_is_woken_by_it_however_it_is_set() {
     assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
     // Two hours from now, and the clock is set one hour and then another forward.
     say(&mut client, "wall 7200000").await;
+    // The clock is set when that is done, and not before.
+    say(&mut client, "here").await;
+    assert_eq!(hear(&mut client).await, "here");
     engine.inject_wall_clock(HOUR_NS);
     tokio::time::sleep(A_WHILE).await;
     say(&mut client, "here").await;
@@ -350,9 +353,11 @@ async fn who_waits_for_the_wall_clock_is_woken_by_it_however_it_is_set() {
     assert_eq!(hear(&mut client).await, "woken");
     assert!(begun.elapsed() < Duration::from_millis(150), "{:?}", begun.elapsed());
     // Set back, it waits longer than was thought, and not less.
-    say(&mut client, "wall 100").await;
+    say(&mut client, "wall 1000").await;
+    say(&mut client, "here").await;
+    assert_eq!(hear(&mut client).await, "here");
     engine.inject_wall_clock(0);
-    tokio::time::sleep(2 * A_WHILE).await;
+    tokio::time::sleep(6 * A_WHILE).await;
     say(&mut client, "here").await;
     assert_eq!(hear(&mut client).await, "here");
     say(&mut client, "never").await;

@@ -129,13 +129,21 @@ struct Client {
 impl Crowd {
     fn open(address: SocketAddr) -> Result<Self> {
         let mut swarm = Swarm::new(address)?;
-        let all = swarm.open_all(&Plan::reader("/feed"), CLIENTS, 20 * SECOND, &mut |_| {})?;
+        let mut epoch = None;
+        // Where this thread runs late, a welcome comes together with the answer to the upgrade.
+        let mut hear = |payload: &[u8]| Client::default().hear(payload, &mut epoch);
+        let mut problem = Ok(());
+        let all =
+            swarm.open_all(&Plan::reader("/feed"), CLIENTS, 20 * SECOND, &mut |delivery| {
+                problem = std::mem::replace(&mut problem, Ok(())).and(hear(delivery.payload));
+            })?;
+        problem?;
         let mut crowd = Self {
             swarm,
             clients: all.clone().map(|index| (index, Client::default())).collect(),
             away: BinaryHeap::new(),
             resting: HashMap::new(),
-            epoch: None,
+            epoch,
             moved_at: None,
             reconnects_ms: Vec::new(),
             problems: Vec::new(),

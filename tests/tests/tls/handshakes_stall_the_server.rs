@@ -30,6 +30,7 @@ fn a_handshake_that_is_not_ended_ends_at_its_deadline() -> Result<()> {
     let table = authority.sign("one", &["localhost"])?.table();
     let (server, address) = start(&format!("handshake_timeout_ms = 500\n{table}"), "")?;
     let hello = hello(&authority)?;
+    let before = server.usage()?.fds;
     let begun = Instant::now();
     let mut clients = Vec::new();
     for part in [0, 1, 5, hello.len() / 2, hello.len() - 1, hello.len()] {
@@ -38,7 +39,7 @@ fn a_handshake_that_is_not_ended_ends_at_its_deadline() -> Result<()> {
         clients.push(client);
     }
     thread::sleep(Duration::from_millis(250));
-    let open = server.usage()?.fds - server.baseline.fds;
+    let open = server.usage()?.fds - before;
     ensure!(open == clients.len() as u64, "{open} connections are open");
     server.wait_until_idle(Duration::from_secs(5))?;
     let took = begun.elapsed();
