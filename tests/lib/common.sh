@@ -8,6 +8,11 @@ SKIP_STATUS=77
 # The program under test; the integration tests and the drivers read the same variable.
 export CORECAST_BIN=${CORECAST_BIN:-$TARGET/release/corecast}
 export CARGO_TERM_COLOR=never PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+# A clean checkout is built once: what would make the next build faster costs time and room.
+[[ ${CI:-} == true ]] && export CARGO_INCREMENTAL=0
+# What every step builds and tests: with other packages or features cargo builds everything anew.
+# The feature lets a test panic in a shard's loop; the program has its own, release build.
+EVERYTHING=(--locked --workspace --features corecast/fault-injection)
 cd "$ROOT" || exit 1
 
 # skip REASON: ends the step; the reason is shown in the closing table.
@@ -25,6 +30,13 @@ note() {
 # counts PASSED FAILED SKIPPED: what the step counted; without it a step counts as one.
 counts() {
   printf '%d %d %d\n' "$1" "$2" "$3" >"$WORK/result/$STEP.counts"
+}
+
+# test_counts: `counts` from the log of `cargo test`, one "test result: " for each binary.
+test_counts() {
+  grep -E '^test result: ' "$WORK/log/$STEP.log" |
+    awk '{ passed += $4; failed += $6; skipped += $8 }
+      END { print passed + 0, failed + 0, skipped + 0 }' >"$WORK/result/$STEP.counts"
 }
 
 have() {
