@@ -226,12 +226,16 @@ impl Process {
         kill_process(pid, signal).wrap_err_with(|| format!("cannot signal {}", self.name))
     }
 
-    /// Whether it has ended, and how.
+    /// Whether it has ended, and how. Then its output is complete.
     ///
     /// # Errors
     /// When the kernel does not say.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        Ok(self.child.try_wait()?)
+        let ended = self.child.try_wait()?;
+        if ended.is_some() {
+            self.output.wait_until_read();
+        }
+        Ok(ended)
     }
 
     /// Waits for the process to end by itself.
@@ -241,7 +245,7 @@ impl Process {
     pub fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
         let until = Instant::now() + deadline;
         loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.ended()? {
                 return Ok(status);
             }
             if Instant::now() >= until {
@@ -282,8 +286,7 @@ impl Process {
                 self.address = found;
                 return Ok(());
             }
-            if let Some(status) = self.child.try_wait()? {
-                thread::sleep(POLL_EVERY); // for the last lines
+            if let Some(status) = self.ended()? {
                 bail!("{} ended with {status}:\n{}", self.name, self.output());
             }
             if Instant::now() >= until {

@@ -5,15 +5,20 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::Child;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// More lines than a reader of a failed test wants; what is older goes.
 const LINES_MAX: usize = 500;
+
+/// What is in a pipe already takes no time to read, unless the machine has none.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(2);
 
 /// The last lines of standard output and error, read by two threads.
 #[derive(Debug)]
 pub(super) struct Output {
     shared: Arc<Mutex<Shared>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -26,13 +31,23 @@ impl Output {
     /// Takes over the pipes of `child`.
     pub(super) fn read_from(child: &mut Child) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
+        let mut readers = Vec::new();
         if let Some(pipe) = child.stdout.take() {
-            read_lines(pipe, Arc::clone(&shared));
+            readers.push(read_lines(pipe, Arc::clone(&shared)));
         }
         if let Some(pipe) = child.stderr.take() {
-            read_lines(pipe, Arc::clone(&shared));
+            readers.push(read_lines(pipe, Arc::clone(&shared)));
         }
-        Self { shared }
+        Self { shared, readers }
+    }
+
+    /// Waits until all that a child which has ended printed is read. A grandchild may keep the
+    /// pipes open, therefore not for ever.
+    pub(super) fn wait_until_read(&self) {
+        let until = Instant::now() + LAST_LINES_WITHIN;
+        while !self.readers.iter().all(JoinHandle::is_finished) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// The first address with a port other than 0 that was printed.
@@ -47,7 +62,7 @@ impl Output {
     }
 }
 
-fn read_lines(pipe: impl Read + Send + 'static, shared: Arc<Mutex<Shared>>) {
+fn read_lines(pipe: impl Read + Send + 'static, shared: Arc<Mutex<Shared>>) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut line = Vec::new();
@@ -63,7 +78,7 @@ fn read_lines(pipe: impl Read + Send + 'static, shared: Arc<Mutex<Shared>>) {
             shared.lines.push_back(text);
             line.clear();
         }
-    });
+    })
 }
 
 /// The first loopback `ADDRESS:PORT` in `text` with a port other than 0.
