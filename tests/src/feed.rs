@@ -155,11 +155,7 @@ impl FeedClient {
         let id = whole["id"].as_u64().unwrap_or_default();
         while whole["remaining"].as_u64().unwrap_or(0) > 0 {
             let part = self.answer(id)?;
-            for list in ["ok", "errors"] {
-                let more = part[list].as_array().cloned().unwrap_or_default();
-                whole[list].as_array_mut().ok_or_else(|| eyre!("no {list}"))?.extend(more);
-            }
-            whole["remaining"] = part["remaining"].clone();
+            add_part(&mut whole, &part)?;
         }
         Ok(whole)
     }
@@ -260,4 +256,17 @@ impl FeedClient {
             }
         }
     }
+}
+
+/// Adds a part of an answer to `subscribe` to those that came before it.
+///
+/// # Errors
+/// When either is no such answer.
+pub fn add_part(whole: &mut Value, part: &Value) -> Result<()> {
+    for list in ["ok", "errors"] {
+        let more = part[list].as_array().cloned().unwrap_or_default();
+        whole[list].as_array_mut().ok_or_else(|| eyre!("no {list} in {part}"))?.extend(more);
+    }
+    whole["remaining"] = part["remaining"].clone();
+    Ok(())
 }
