@@ -151,6 +151,8 @@ async fn all_of(socket: &mut TcpStream) -> String {
 
 /// What must not happen for a while.
 const A_WHILE: Duration = Duration::from_millis(200);
+/// What is woken comes at once; this much later only on a machine that has no time at all.
+const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_put_off_is_asked_about_again_when_woken_and_not_before() {
@@ -244,7 +246,7 @@ async fn who_is_put_off_for_too_long_is_told_so() {
     let waker = asked(&events, 1);
     let answer = all_of(&mut socket).await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     assert!(matches!(next(&events), Seen::Dropped));
     waker.wake();
     assert!(events.recv_timeout(A_WHILE).is_err(), "it is gone");
@@ -275,11 +277,10 @@ async fn a_connection_is_woken_at_its_instant_and_once() {
     say(&mut client, "in 400").await;
     assert_eq!(hear(&mut client).await, "woken");
     let waited = begun.elapsed();
-    let within = Duration::from_millis(400)..Duration::from_millis(500);
-    assert!(within.contains(&waited), "{waited:?}");
-    say(&mut client, "in 100").await;
+    assert!((Duration::from_millis(400)..SOON).contains(&waited), "{waited:?}");
+    say(&mut client, "in 1000").await;
     say(&mut client, "never").await;
-    tokio::time::sleep(A_WHILE).await;
+    tokio::time::sleep(6 * A_WHILE).await;
     say(&mut client, "here").await;
     assert_eq!(hear(&mut client).await, "here", "not at an instant that was taken back");
     // One that is gone is not woken, nor is the one that has its place.
@@ -337,7 +338,7 @@ async fn who_waits_for_the_wall_clock_is_woken_by_it_however_it_is_set() {
     let begun = Instant::now();
     say(&mut client, "wall 300").await;
     assert_eq!(hear(&mut client).await, "woken");
-    let within = Duration::from_millis(300)..Duration::from_millis(450);
+    let within = Duration::from_millis(300)..SOON;
     assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
     // Two hours from now, and the clock is set one hour and then another forward.
     say(&mut client, "wall 7200000").await;
@@ -351,13 +352,13 @@ async fn who_waits_for_the_wall_clock_is_woken_by_it_however_it_is_set() {
     engine.inject_wall_clock(2 * HOUR_NS);
     let begun = Instant::now();
     assert_eq!(hear(&mut client).await, "woken");
-    assert!(begun.elapsed() < Duration::from_millis(150), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     // Set back, it waits longer than was thought, and not less.
-    say(&mut client, "wall 1000").await;
+    say(&mut client, "wall 2000").await;
     say(&mut client, "here").await;
     assert_eq!(hear(&mut client).await, "here");
     engine.inject_wall_clock(0);
-    tokio::time::sleep(6 * A_WHILE).await;
+    tokio::time::sleep(11 * A_WHILE).await;
     say(&mut client, "here").await;
     assert_eq!(hear(&mut client).await, "here");
     say(&mut client, "never").await;
