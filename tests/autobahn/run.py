@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs Autobahn's fuzzingclient against `corecast serve --echo` and compares every case.
 
-`--url` takes another server instead, `--record` writes what it saw as the new expectation.
+All cases go over ws://, and over wss:// those of WSS, or all with `--wss all`. `--url` takes
+another server instead, `--record` writes what it saw as the new expectation.
 """
 
 import argparse
-import concurrent.futures
 import json
 import os
 import pathlib
@@ -16,108 +16,108 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "lib"))
 from arguments import AUTOBAHN  # noqa: E402
 from server import Server  # noqa: E402
+from suite import Run, run_all  # noqa: E402
 
 EXPECTED = HERE / "expected.json"
-# Each is a run of its own, several at once: the suite works on one core. The longest come first.
-RUNS = [
-    ["12.1.*"],
-    ["13.3.*", "13.4.*"],
-    ["13.5.*", "13.6.*"],
-    ["13.7.*"],
-    ["1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*"],
-    ["12.2.*", "12.3.*", "12.4.*", "12.5.*", "13.1.*", "13.2.*"],
-]
-SUITE_SECONDS_MAX = 900
+# The longest first: each is a run of its own, and some go on at once.
+GROUPS = [[f"{group}.*"] for group in
+          ("12.1", "12.2", "12.3", "12.4", "12.5",
+           "13.1", "13.2", "13.3", "13.4", "13.5", "13.6", "13.7")]
+REST = [["9.*"], [f"{group}.*" for group in (1, 2, 3, 4, 5, 6, 7, 10)]]
+# Of each group with compression the messages of 32 KiB: two records of TLS, but for the deflating.
+WSS = [[f"{group[0][:-2]}.8" for group in GROUPS], *REST]
 
 
 def main():
     options = parse_options()
+    reports = options.reports.resolve()
+    reports.mkdir(parents=True, exist_ok=True)
+    expected = {} if options.record else json.loads(EXPECTED.read_text())
     if options.url:
-        observed = run_suite(options, options.url)
+        runs = runs_of(options.url, GROUPS + REST, reports)
+        run_all(options.python, runs, expected)
     else:
-        with Server(*AUTOBAHN) as server:
-            observed = run_suite(options, server.url("/echo"))
+        over_wss = {"none": [], "part": WSS, "all": GROUPS + REST}[options.wss]
+        with Server(*AUTOBAHN, write_config(reports), secure=True) as server:
+            runs = [*runs_of(server.url("/echo"), GROUPS + REST, reports),
+                    *runs_of(server.secure_url("/echo"), over_wss, reports)]
+            run_all(options.python, runs, expected)
     if options.record:
+        observed = merge(run for run in runs if not run.secure)
         EXPECTED.write_text(render(observed))
         print(f"wrote {len(observed)} cases to {EXPECTED}")
         return 0
-    return report(options, observed, json.loads(EXPECTED.read_text()))
+    by_scheme = ([run for run in runs if run.secure == secure] for secure in (False, True))
+    counts = [report(runs, expected) for runs in by_scheme if runs]
+    passed, failed = (sum(count) for count in zip(*counts))
+    if options.counts:
+        options.counts.write_text(f"{passed} {failed} 0\n")
+    return 1 if failed else 0
 
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--wstest", required=True, help="autobahntestsuite's program")
+    parser.add_argument("--python", required=True, help="a Python with autobahntestsuite")
     parser.add_argument("--reports", required=True, type=pathlib.Path, help="where reports go")
     parser.add_argument("--url", help="a server that runs already")
+    parser.add_argument("--wss", choices=("none", "part", "all"), default="part",
+                        help="which cases go over wss://, too")
     parser.add_argument("--counts", type=pathlib.Path, help="file for: passed failed skipped")
     parser.add_argument("--record", action="store_true", help="write the expectation anew")
     return parser.parse_args()
 
 
-def run_suite(options, url):
-    """What Autobahn says of each case, as {case: [behavior, behaviorClose]}."""
-    observed = {}
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        runs = [pool.submit(run_cases, options, url, cases, reports_of(options, number))
-                for number, cases in enumerate(RUNS)]
-        for run in runs:
-            observed.update(run.result())
-    return observed
+def runs_of(url, groups, reports):
+    scheme = url.split(":")[0]
+    return [Run(url, cases, reports / f"{scheme}-{number}") for number, cases in enumerate(groups)]
 
 
-def reports_of(options, number):
-    return options.reports.resolve() / str(number)
+def write_config(reports):
+    """The configuration, with a certificate that is made here."""
+    chain, key, config = (reports / name for name in ("chain.pem", "key.pem", "corecast.toml"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", chain],
+                   check=True, stderr=subprocess.DEVNULL)
+    os.chmod(key, 0o600)
+    config.write_text(
+        (HERE / "corecast.toml").read_text() + "\n[tls]\nlisten = \"127.0.0.1:0\"\n"
+        "\n[[tls.certificates]]\n"
+        f"chain = {json.dumps(str(chain))}\nkey = {json.dumps(str(key))}\n")
+    return config
 
 
-def run_cases(options, url, cases, reports):
-    reports.mkdir(parents=True, exist_ok=True)
-    index = reports / "index.json"
-    index.unlink(missing_ok=True)
-    spec = reports / "spec.json"
-    spec.write_text(json.dumps({
-        "outdir": str(reports),
-        "servers": [{"agent": "corecast", "url": url}],
-        "cases": cases,
-        "exclude-cases": [],
-        "exclude-agent-cases": {},
-    }))
-    with open(reports / "wstest.log", "w") as log:
-        subprocess.run([options.wstest, "-m", "fuzzingclient", "-s", str(spec)],
-                       check=True, timeout=SUITE_SECONDS_MAX, stdout=log, stderr=log)
-    if not index.exists():
-        raise SystemExit("Autobahn left no report")
-    cases = json.loads(index.read_text()).get("corecast")
-    if not cases:
-        raise SystemExit("Autobahn ran no case: it could not connect to " + url)
-    return {case: [found["behavior"], found["behaviorClose"]] for case, found in cases.items()}
+def merge(runs):
+    return {case: verdict for run in runs for case, verdict in run.observed.items()}
 
 
-def report(options, observed, expected):
+def report(runs, expected):
     """Prints what deviates and counts it; a case that was not run deviates too."""
+    observed = merge(runs)
+    wanted = {case: expected[case] for case in expected if any(run.has(case) for run in runs)}
     deviations = [
-        (case, expected.get(case), observed.get(case))
-        for case in sorted(expected.keys() | observed.keys(), key=case_order)
-        if expected.get(case) != observed.get(case)
+        (case, wanted.get(case), observed.get(case))
+        for case in sorted(wanted.keys() | observed.keys(), key=case_order)
+        if wanted.get(case) != observed.get(case)
     ]
-    for case, wanted, found in deviations:
-        print(f"case {case}: expected {verdict(wanted)}, found {verdict(found)}"
-              f"{explanation(options, case)}")
+    scheme = "wss" if runs[0].secure else "ws"
+    for case, wants, found in deviations:
+        print(f"case {case} over {scheme}: expected {verdict(wants)}, found {verdict(found)}"
+              f"{explanation(runs, case)}")
     passed = len(observed) - sum(found is not None for _, _, found in deviations)
-    print(f"{len(observed)} cases run, {passed} as expected, {len(deviations)} deviations")
-    if options.counts:
-        options.counts.write_text(f"{passed} {len(deviations)} 0\n")
-    return 1 if deviations else 0
+    print(f"{scheme}://: {len(observed)} cases run, {passed} as expected, "
+          f"{len(deviations)} deviations")
+    return passed, len(deviations)
 
 
 def verdict(pair):
     return "nothing" if pair is None else f"{pair[0]} (close: {pair[1]})"
 
 
-def explanation(options, case):
+def explanation(runs, case):
     """Autobahn's own words about a case, with the path of the full report."""
     name = f"corecast_case_{case.replace('.', '_')}.json"
-    paths = (reports_of(options, number) / name for number in range(len(RUNS)))
-    path = next((path for path in paths if path.exists()), None)
+    path = next((run.reports / name for run in runs if (run.reports / name).exists()), None)
     if path is None:
         return ""
     case_report = json.loads(path.read_text())

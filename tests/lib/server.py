@@ -9,21 +9,24 @@ import threading
 import time
 
 ADDRESS = re.compile(r"\b127\.0\.0\.1:([1-9][0-9]{0,4})\b")
+SECURE_ADDRESS = re.compile(r"\bhttps://127\.0\.0\.1:([1-9][0-9]{0,4})\b")
 
 
 class Server:
     """A server process for the length of a `with` block.
 
-    Ready when its output names 127.0.0.1 and a port; ends with SIGTERM, which it must
-    obey within `stop_seconds`.
+    Ready when its output names 127.0.0.1 and a port (with `secure`: one that speaks TLS, too);
+    ends with SIGTERM, which it must obey within `stop_seconds`.
     """
 
-    def __init__(self, *arguments, program=None, ready_seconds=20, stop_seconds=20):
+    def __init__(self, *arguments, program=None, secure=False, ready_seconds=20, stop_seconds=20):
         self.command = [program or os.environ["CORECAST_BIN"], *map(str, arguments)]
         self.ready_seconds = ready_seconds
         self.stop_seconds = stop_seconds
         self.lines = collections.deque(maxlen=400)
         self.port = None
+        self.secure = secure
+        self.secure_port = None
         self._printed = threading.Event()
 
     def __enter__(self):
@@ -55,15 +58,20 @@ class Server:
     def url(self, path):
         return f"ws://127.0.0.1:{self.port}{path}"
 
+    def secure_url(self, path):
+        return f"wss://127.0.0.1:{self.secure_port}{path}"
+
     def output(self):
         return "\n".join(self.lines)
 
     def _read_output(self):
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
-            found = ADDRESS.search(line)
-            if found and self.port is None:
+            if self.port is None and (found := ADDRESS.search(line)):
                 self.port = int(found.group(1))
+            elif self.secure_port is None and (found := SECURE_ADDRESS.search(line)):
+                self.secure_port = int(found.group(1))
+            if self.port and (self.secure_port or not self.secure):
                 self._printed.set()
 
     def _kill(self):
