@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Opens the page of `corecast demo` in headless Chromium, uses it, and watches what it shows."""
+"""Opens the page of `corecast demo` in headless Chromium, uses it, and watches what it shows; and
+has Chromium agree to permessage-deflate with `corecast serve`."""
 
 import argparse
 import pathlib
@@ -7,8 +8,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import chat  # noqa: E402
+import deflate  # noqa: E402
 import market  # noqa: E402
-from arguments import DEMO  # noqa: E402
+from arguments import CLIENTS_DEFLATE, DEMO  # noqa: E402
 from page import errors_of  # noqa: E402
 from server import Server  # noqa: E402
 from webdriver import Browser  # noqa: E402
@@ -23,6 +25,8 @@ def main():
         browser.open(url)
         look(browser, options.screenshots / "demo.png", lambda: market.check(browser, server))
         look(browser, options.screenshots / "chat.png", lambda: chat.check(browser, url))
+        with Server(*CLIENTS_DEFLATE) as compressing:
+            deflate.check(browser, compressing)
     return 0
 
 

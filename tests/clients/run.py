@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs other people's clients against one `corecast serve --echo`.
+"""Runs other people's clients against `corecast serve --echo`, without and with permessage-deflate.
 
-Arguments: the command of each client, separated by `--`. A client gets the server's base URL and
-its message limit in bytes, and prints `ok NAME` or `not ok NAME: reason` for each of its checks.
+Arguments: the command of each client, separated by `--`. A client gets the server's base URL, its
+message limit in bytes and `plain` or `deflate`, and prints `ok NAME` or `not ok NAME: reason` for
+each of its checks.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
-from arguments import CLIENTS, CLIENTS_MESSAGE_BYTES  # noqa: E402
+from arguments import CLIENTS, CLIENTS_DEFLATE, CLIENTS_MESSAGE_BYTES  # noqa: E402
 from server import Server  # noqa: E402
 
 CLIENT_SECONDS_MAX = 120
@@ -22,15 +23,17 @@ CHECKS_MIN = 12
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--counts", type=pathlib.Path, help="file for: passed failed skipped")
-    parser.add_argument("--url", help="base URL of a server that runs already")
+    parser.add_argument("--url", help="base URL of a server that runs already, without deflate")
     parser.add_argument("commands", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     commands = split(options.commands)
     if options.url:
-        results = [run_client(command, options.url) for command in commands]
+        results = [run_client(command, options.url, "plain") for command in commands]
     else:
-        with Server(*CLIENTS) as server:
-            results = [run_client(command, server.url("")) for command in commands]
+        results = []
+        for arguments, mode in ((CLIENTS, "plain"), (CLIENTS_DEFLATE, "deflate")):
+            with Server(*arguments) as server:
+                results += [run_client(command, server.url(""), mode) for command in commands]
     passed, failed = (sum(column) for column in zip(*results))
     print(f"{passed} checks passed, {failed} failed")
     if options.counts:
@@ -49,12 +52,13 @@ def split(words):
     return [command for command in commands if command]
 
 
-def run_client(command, url):
+def run_client(command, url, mode):
     """(passed, failed) of one client; ending early or checking too little counts as a failure."""
-    print("$", *command, url, flush=True)
+    arguments = [*command, url, str(CLIENTS_MESSAGE_BYTES), mode]
+    print("$", *arguments, flush=True)
     try:
-        done = subprocess.run([*command, url, str(CLIENTS_MESSAGE_BYTES)], text=True,
-                              stdout=subprocess.PIPE, timeout=CLIENT_SECONDS_MAX)
+        done = subprocess.run(arguments, text=True, stdout=subprocess.PIPE,
+                              timeout=CLIENT_SECONDS_MAX)
     except subprocess.TimeoutExpired as expired:
         print(expired.stdout, f"not ok: no end within {CLIENT_SECONDS_MAX} s", sep="\n")
         return 0, 1

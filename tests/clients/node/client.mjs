@@ -1,4 +1,5 @@
-// Node `ws` against `corecast serve --echo`: URL and message limit as arguments.
+// Node `ws` against `corecast serve --echo`. Arguments: URL, message limit, and `plain` or `deflate`:
+// whether the server agrees to compress. The client offers it in either case.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
@@ -7,6 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
 
 const [url, messageBytesMax] = [process.argv[2], Number(process.argv[3])];
+const mode = process.argv[4];
+const deflate = mode === 'deflate';
 const SECONDS_MAX = 15;
 
 const checks = {
@@ -66,11 +69,44 @@ const checks = {
     }
   },
 
-  async noExtensionIsNegotiated() {
+  async extensionIsNegotiatedWhereItIsEnabled() {
     const client = await connect('/echo');
-    assert.equal(client.socket.extensions, '');
+    assert.equal(client.socket.extensions, deflate ? 'permessage-deflate' : '');
     assert.equal(client.socket.protocol, '');
     await client.close();
+    const plain = await connect('/echo', false);
+    assert.equal(plain.socket.extensions, '');
+    await plain.close();
+  },
+
+  async offersAreAnsweredWithWhatTheyAskFor() {
+    const always = 'permessage-deflate; server_no_context_takeover';
+    const none = 'client_no_context_takeover';
+    for (const [offer, expected, isCompressed] of [
+      [{}, always, true],
+      [{ clientMaxWindowBits: 9 }, always, true],
+      [{ serverMaxWindowBits: 15 }, `${always}; server_max_window_bits=15`, true],
+      // One deflate serves all, with the longest window: who wants a shorter one gets it as it is.
+      [{ serverMaxWindowBits: 10 }, `${always}; server_max_window_bits=10`, false],
+      [{ clientNoContextTakeover: true }, `${always}; ${none}`, true],
+      [
+        { clientNoContextTakeover: true, serverNoContextTakeover: true, serverMaxWindowBits: 9 },
+        `${always}; ${none}; server_max_window_bits=9`,
+        false,
+      ],
+    ]) {
+      const client = await connect('/echo', { threshold: 0, ...offer });
+      assert.equal(client.agreed, expected);
+      const text = 'κόσμε'.repeat(20_000);
+      for (const message of [text, text, '', Buffer.alloc(0)]) {
+        client.socket.send(message);
+        assert.deepEqual(await client.next(), message);
+      }
+      const { bytesRead, bytesWritten } = client.transport;
+      assert.equal(bytesRead < 20_000, isCompressed, `${expected}: ${bytesRead} bytes came`);
+      assert.ok(bytesWritten < 20_000, `${bytesWritten} bytes went`);
+      await client.close();
+    }
   },
 
   async broadcastReachesAllOthersInOrder() {
@@ -101,10 +137,15 @@ async function echo(message) {
 }
 
 // A connection that keeps what it receives: a string per text, a Buffer per binary message.
-async function connect(path) {
-  const socket = new WebSocket(url + path, { maxPayload: 4 * messageBytesMax });
+// It compresses all that it sends, where that is agreed to.
+async function connect(path, perMessageDeflate = { threshold: 0 }) {
+  const socket = new WebSocket(url + path, { maxPayload: 4 * messageBytesMax, perMessageDeflate });
   const client = { socket, received: [], closed: once(socket, 'close') };
   let wake = () => {};
+  socket.on('upgrade', (answer) => {
+    client.agreed = answer.headers['sec-websocket-extensions'];
+    client.transport = answer.socket;
+  });
   socket.on('message', (data, isBinary) => {
     client.received.push(isBinary ? data : data.toString());
     wake();
@@ -136,14 +177,15 @@ function withinTime(promise) {
   });
 }
 
+if (!deflate) delete checks.offersAreAnsweredWithWhatTheyAskFor;
 let failed = 0;
 for (const [name, check] of Object.entries(checks)) {
   try {
     await withinTime(check());
-    console.log(`ok ws: ${name}`);
+    console.log(`ok ws, ${mode}: ${name}`);
   } catch (error) {
     failed += 1;
-    console.log(`not ok ws: ${name}: ${error.message}`);
+    console.log(`not ok ws, ${mode}: ${name}: ${error.message}`);
     console.error(error);
   }
 }

@@ -1,4 +1,8 @@
-"""Python `websockets` against `corecast serve --echo`: URL and message limit as arguments."""
+"""Python `websockets` against `corecast serve --echo`.
+
+Arguments: URL, message limit, and `plain` or `deflate`: whether the server agrees to compress. The
+client offers it in either case.
+"""
 
 import asyncio
 import os
@@ -8,14 +12,24 @@ import urllib.error
 import urllib.request
 
 import websockets
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 URL = sys.argv[1]
 MESSAGE_BYTES_MAX = int(sys.argv[2])
+DEFLATE = sys.argv[3] == "deflate"
 SECONDS_MAX = 15
 
 
-def connect(path):
-    return websockets.connect(URL + path, max_size=4 * MESSAGE_BYTES_MAX, proxy=None)
+def connect(path, **options):
+    return websockets.connect(
+        URL + path, max_size=4 * MESSAGE_BYTES_MAX, proxy=None, **options)
+
+
+def agreed(socket):
+    """What the server says of extensions, as a set of parameters behind the name."""
+    name, *parameters = socket.response.headers["Sec-WebSocket-Extensions"].split("; ")
+    assert name == "permessage-deflate", name
+    return set(parameters)
 
 
 async def echo(message):
@@ -84,10 +98,40 @@ async def close_codes_are_answered_in_kind():
             assert socket.protocol.close_rcvd_then_sent is False
 
 
-async def no_extension_is_negotiated():
+async def extension_is_negotiated_where_it_is_enabled():
     async with connect("/echo") as socket:
-        assert socket.response.headers.get("Sec-WebSocket-Extensions") is None
         assert socket.subprotocol is None
+        if DEFLATE:
+            assert agreed(socket) == {"server_no_context_takeover"}
+        else:
+            assert socket.response.headers.get("Sec-WebSocket-Extensions") is None
+    async with connect("/echo", compression=None) as socket:
+        assert socket.response.headers.get("Sec-WebSocket-Extensions") is None
+
+
+async def offers_are_answered_with_what_they_ask_for():
+    always = "server_no_context_takeover"
+    none = "client_no_context_takeover"
+    for offer, expected in (
+        ({}, {always}),
+        ({"client_max_window_bits": None}, {always}),
+        ({"client_max_window_bits": 9}, {always}),
+        ({"server_max_window_bits": 15}, {always, "server_max_window_bits=15"}),
+        ({"server_max_window_bits": 10}, {always, "server_max_window_bits=10"}),
+        ({"client_no_context_takeover": True}, {always, none}),
+        ({"server_no_context_takeover": True, "client_no_context_takeover": True,
+          "server_max_window_bits": 9, "client_max_window_bits": 15},
+         {always, none, "server_max_window_bits=9"}),
+    ):
+        factory = ClientPerMessageDeflateFactory(**{"client_max_window_bits": True, **offer})
+        async with connect("/echo", extensions=[factory], compression=None) as socket:
+            assert agreed(socket) == expected, f"{offer}: {agreed(socket)}"
+            # Twice the same: a context would tell.
+            for message in ["κόσμε" * 5_000, "κόσμε" * 5_000, "", b"", os.urandom(70_000)]:
+                await socket.send(message)
+                assert await socket.recv() == message, offer
+            await socket.send(["in ", "", "parts" * 20_000, ""])
+            assert await socket.recv() == "in " + "parts" * 20_000, offer
 
 
 async def broadcast_reaches_all_others_in_order():
@@ -144,8 +188,10 @@ CHECKS = (
     text, text_of_several_scripts, empty_text, binary, message_of_the_greatest_size,
     message_over_the_limit_ends_with_1009, fragmented_message_comes_back_whole,
     invalid_utf8_ends_with_1007, ping_is_answered_with_its_payload,
-    many_messages_keep_their_order, close_codes_are_answered_in_kind, no_extension_is_negotiated,
+    many_messages_keep_their_order, close_codes_are_answered_in_kind,
+    extension_is_negotiated_where_it_is_enabled,
     broadcast_reaches_all_others_in_order, plain_requests_get_plain_answers,
+    *((offers_are_answered_with_what_they_ask_for,) if DEFLATE else ()),
 )
 
 
@@ -154,10 +200,10 @@ async def main():
     for check in CHECKS:
         try:
             await asyncio.wait_for(check(), SECONDS_MAX)
-            print(f"ok websockets: {check.__name__}")
+            print(f"ok websockets, {sys.argv[3]}: {check.__name__}")
         except Exception as error:  # noqa: BLE001 - whatever goes wrong fails this check
             failed += 1
-            print(f"not ok websockets: {check.__name__}: {error!r}")
+            print(f"not ok websockets, {sys.argv[3]}: {check.__name__}: {error!r}")
             traceback.print_exc()
     return 1 if failed else 0
 
