@@ -83,7 +83,7 @@ impl Press {
             Compress::Default | Compress::Batches => is_batch,
             Compress::All => true,
         };
-        if !is_wanted || frame.twin().is_some() || frame.len() < works.config.threshold_bytes {
+        if !is_wanted || frame.is_tried() || frame.len() < works.config.threshold_bytes {
             return frame;
         }
         let Works { deflater, totals, .. } = &mut *works;

@@ -114,7 +114,8 @@ pub struct ConnectionConfig {
     pub messages_per_second_max: u32,
     /// Messages of one connection at once, after a silence.
     pub messages_burst: u32,
-    /// Bytes of one connection in a second, on average, frame headers included. 0: any number.
+    /// Bytes of one connection in a second, on average, frame headers included, of what was
+    /// compressed those that it stands for. 0: any number.
     pub bytes_per_second_max: u32,
     /// Bytes of one connection at once, after a silence.
     pub bytes_burst: u32,

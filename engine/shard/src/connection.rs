@@ -8,10 +8,11 @@ use std::net::Shutdown;
 use std::task::Poll;
 
 use corecast_hub::session::{ClosedBy, Inbound, Phase, Session};
-use corecast_hub::{ConnId, Flush};
+use corecast_hub::{ConnId, Flush, Timestamp};
 use corecast_wire::{Frame, Input};
 
 use crate::closing::{fail, own_close, panicked, shut_if_flushed};
+use crate::compression::InflateBound;
 use crate::handler::{Handler, Message};
 use crate::meter::{self, Metered};
 use crate::shard::{Shard, Slot, slot_mut};
@@ -78,6 +79,7 @@ pub(crate) fn watch<H: Handler>(shard: &Shard<H>, conn: ConnId, wanted: Watched)
 
 /// Writes if the socket had been full, then reads what there is. Ready when the connection is over.
 fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
+    let bound = shard.compression.bound(limits::TURN_INFLATED_BYTES_MAX);
     for _ in 0..limits::READS_PER_TURN_MAX {
         let (blocked, phase, unhandled, ended) = {
             let mut slots = shard.slots.borrow_mut();
@@ -94,8 +96,12 @@ fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
         if phase == Phase::Open && !(pace::may_read(shard, conn) && meter::may_read(shard, conn)) {
             return Poll::Pending;
         }
+        if shard.compression.is_past(bound) {
+            shard.turns.put_off(conn);
+            return Poll::Pending;
+        }
         if unhandled {
-            if handle_rest(shard, conn) {
+            if handle_rest(shard, conn, bound) {
                 shard.turns.put_off(conn);
                 return Poll::Pending;
             }
@@ -106,7 +112,7 @@ fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
             let reason = "the peer ended the TCP connection";
             return if flushing { Poll::Pending } else { lost(shard, conn, reason) };
         }
-        match read(shard, conn, phase) {
+        match read(shard, conn, phase, bound) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(false)) => {}
             Poll::Ready(Ok(true)) => {
@@ -123,12 +129,12 @@ fn go_on<H: Handler>(shard: &Shard<H>, conn: ConnId) -> Poll<()> {
 }
 
 /// Handles what an earlier turn had no budget for. Says whether there is still some.
-fn handle_rest<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
+fn handle_rest<H: Handler>(shard: &Shard<H>, conn: ConnId, bound: InflateBound) -> bool {
     let rest = slot_mut(&mut shard.slots.borrow_mut(), conn).and_then(|slot| slot.unhandled.take());
     let Some(mut rest) = rest else { return false };
     let mut input = Input::new(rest.bytes());
-    let mut messages_left = shard.messages_per_turn;
-    let some = handle(shard, conn, &mut input, &mut messages_left) == Handled::Some;
+    let mut budget = Budget { messages_left: shard.messages_per_turn, bound };
+    let some = handle(shard, conn, &mut input, &mut budget) == Handled::Some;
     let left = input.remaining();
     if some {
         rest.leave(left);
@@ -142,13 +148,18 @@ fn handle_rest<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
 
 /// Reads a turn's worth, and handles it. Says whether there may be so much more that others come
 /// first.
-fn read<H: Handler>(shard: &Shard<H>, conn: ConnId, phase: Phase) -> Poll<io::Result<bool>> {
+fn read<H: Handler>(
+    shard: &Shard<H>,
+    conn: ConnId,
+    phase: Phase,
+    bound: InflateBound,
+) -> Poll<io::Result<bool>> {
     let mut scratch = shard.scratch.borrow_mut();
     if matches!(phase, Phase::Draining | Phase::Upgrading) {
         return discard(shard, conn, &mut scratch);
     }
     let mut input = Input::reading(&mut scratch);
-    let outcome = read_turn(shard, conn, &mut input);
+    let outcome = read_turn(shard, conn, &mut input, bound);
     drop(scratch);
     if outcome.is_ready() {
         shard.settle();
@@ -162,8 +173,10 @@ fn read_turn<H: Handler>(
     shard: &Shard<H>,
     conn: ConnId,
     input: &mut Input<'_>,
+    bound: InflateBound,
 ) -> Poll<io::Result<bool>> {
-    let (mut turn_bytes, mut messages_left) = (0, shard.messages_per_turn);
+    let mut turn_bytes = 0;
+    let mut budget = Budget { messages_left: shard.messages_per_turn, bound };
     loop {
         let spent = turn_bytes >= limits::TURN_BYTES_MAX;
         let (mut room_bytes, mut has_more) = (0, false);
@@ -190,14 +203,14 @@ fn read_turn<H: Handler>(
                 return Poll::Ready(Ok(room_bytes == 0 || has_more));
             }
         }
-        let handled = handle(shard, conn, input, &mut messages_left);
+        let handled = handle(shard, conn, input, &mut budget);
         if handled == Handled::Some {
             let unhandled = Unhandled::new(input.rest().to_vec());
             if let Some(slot) = slot_mut(&mut shard.slots.borrow_mut(), conn) {
                 slot.unhandled = unhandled;
             }
         }
-        if last || handled != Handled::All || messages_left == 0 {
+        if last || handled != Handled::All || budget.messages_left == 0 {
             // There may be more, and others wait for their turn.
             let more = read == room_bytes || handled == Handled::Some || has_more;
             return Poll::Ready(Ok(more));
@@ -251,6 +264,24 @@ fn discard<H: Handler>(
     Poll::Ready(Ok(read == scratch.len() || has_more))
 }
 
+/// What is handled of a connection before others get their turn.
+struct Budget {
+    messages_left: usize,
+    bound: InflateBound,
+}
+
+impl Budget {
+    fn is_spent<H: Handler>(&self, shard: &Shard<H>) -> bool {
+        self.messages_left == 0 || shard.compression.is_past(self.bound)
+    }
+
+    /// The turn is over, whatever is left.
+    fn end(&mut self, input: &Input<'_>) -> Handled {
+        self.messages_left = 0;
+        if input.is_empty() { Handled::All } else { Handled::Some }
+    }
+}
+
 /// What became of input.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Handled {
@@ -267,7 +298,7 @@ fn handle<H: Handler>(
     shard: &Shard<H>,
     conn: ConnId,
     input: &mut Input<'_>,
-    messages_left: &mut usize,
+    budget: &mut Budget,
 ) -> Handled {
     let now = shard.clock.now();
     let mut slots = shard.slots.borrow_mut();
@@ -275,6 +306,7 @@ fn handle<H: Handler>(
     let Slot { session, data, peer, stream, .. } = slot;
     session.heard(now);
     meter::check_bytes(shard, conn, session, now);
+    let mut inflating = shard.compression.watch();
     let mut handled = Handled::Ended;
     loop {
         let message = match session.receive(input, &shard.sessions, now) {
@@ -282,6 +314,11 @@ fn handle<H: Handler>(
                 if matches!(session.phase(), Phase::Open | Phase::Closing) {
                     handled = Handled::All;
                 }
+                break;
+            }
+            // Behind our own Close, messages are inflated all the same.
+            Ok(Some(Inbound::Ignored)) if budget.is_spent(shard) => {
+                handled = budget.end(input);
                 break;
             }
             Ok(Some(Inbound::Ignored)) => continue,
@@ -298,13 +335,14 @@ fn handle<H: Handler>(
                 break;
             }
             Err(violation) => {
-                let (code, reason) = (violation.close_code(), violation.to_string());
-                fail(shard, conn, session, ClosedBy::Violation, code, &reason);
+                let code = violation.close_code();
+                fail(shard, conn, session, ClosedBy::Violation, code, &violation.to_string());
                 break;
             }
         };
         shard.stats.messages_in.add(1);
         let Some(data) = data.as_mut() else { break };
+        inflating.charge(shard, conn);
         let metered = meter::message(shard, conn, now);
         if let Metered::Over(reason) = metered {
             meter::over(shard, conn, session, &reason);
@@ -317,19 +355,30 @@ fn handle<H: Handler>(
             panicked(shard, conn, session);
             break;
         }
-        if let Some((code, reason)) = own_close(shard, conn)
-            && let Some(close) = session.close(ClosedBy::Handler, code, &reason, now)
-        {
-            shard.hub.borrow_mut().close(conn, close, Flush::Queued);
-        }
-        *messages_left -= 1;
-        if *messages_left == 0 || metered == Metered::Last {
-            handled = if input.is_empty() { Handled::All } else { Handled::Some };
+        close_if_asked(shard, conn, session, now);
+        budget.messages_left -= 1;
+        if budget.is_spent(shard) || metered == Metered::Last {
+            handled = budget.end(input);
             break;
         }
     }
+    inflating.charge(shard, conn);
     shut_if_flushed(shard, slot, now);
     handled
+}
+
+/// The handler may have closed its connection in this call.
+fn close_if_asked<H: Handler>(
+    shard: &Shard<H>,
+    conn: ConnId,
+    session: &mut Session,
+    now: Timestamp,
+) {
+    if let Some((code, reason)) = own_close(shard, conn)
+        && let Some(close) = session.close(ClosedBy::Handler, code, &reason, now)
+    {
+        shard.hub.borrow_mut().close(conn, close, Flush::Queued);
+    }
 }
 
 /// Queues a pong. A socket that takes bytes gets a pong for each ping; one that does not, for the

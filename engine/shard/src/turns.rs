@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use corecast_hub::ConnId;
 
 use crate::handler::Handler;
-use crate::limits::TURNS_MAX;
+use crate::limits::{TURNS_INFLATED_BYTES_MAX, TURNS_MAX};
 use crate::shard::{Shard, slot_mut};
 use crate::{connection, signal};
 
@@ -52,17 +52,20 @@ pub(crate) fn go_on<H: Handler>(shard: &Shard<H>) {
     }
 }
 
-/// Gives those their turn that are due, [`TURNS_MAX`] at most: the flusher and all tasks have
-/// theirs in between.
+/// Gives those their turn that are due, [`TURNS_MAX`] at most, and fewer where they inflate much:
+/// the flusher and all tasks have theirs in between.
 pub(crate) fn give<H: Handler>(shard: &Shard<H>) {
     if shard.turns.due.borrow().is_empty() {
         return;
     }
     let mut due = shard.turns.due.take();
-    let rest = due.split_off(due.len().min(TURNS_MAX));
-    for &conn in &due {
-        connection::turn(shard, conn);
+    let bound = shard.compression.bound(TURNS_INFLATED_BYTES_MAX);
+    let mut given = 0;
+    while given < due.len().min(TURNS_MAX) && !shard.compression.is_past(bound) {
+        connection::turn(shard, due[given]);
+        given += 1;
     }
+    let rest = due.split_off(given);
     // What came meanwhile is behind the rest; without one, the storage serves again.
     due.clear();
     let mut now = shard.turns.due.borrow_mut();

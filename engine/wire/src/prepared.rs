@@ -14,7 +14,8 @@ use crate::limits::{CLOSE_REASON_BYTES_MAX, CONTROL_BYTES_MAX};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
     bytes: Bytes,
-    /// The same message compressed, for those who agreed to that.
+    /// The same message compressed, for those who agreed to that; as it is, where that would not be
+    /// shorter: nobody tries again.
     twin: Option<Arc<Self>>,
 }
 
@@ -97,16 +98,24 @@ impl Frame {
     #[must_use]
     pub fn with_twin(mut self, deflater: &mut Deflater) -> Self {
         if self.twin.is_none() {
-            self.twin = deflater.deflate(&self).map(Arc::new);
+            let twin = deflater.deflate(&self).unwrap_or_else(|| self.clone());
+            self.twin = Some(Arc::new(twin));
         }
         self
+    }
+
+    /// Whether it was tried to compress this frame, with or without success.
+    #[inline]
+    #[must_use]
+    pub fn is_tried(&self) -> bool {
+        self.twin.is_some()
     }
 
     /// The same message compressed, if there is such a frame.
     #[inline]
     #[must_use]
     pub fn twin(&self) -> Option<&Self> {
-        self.twin.as_deref()
+        self.twin.as_deref().filter(|twin| twin.is_compressed())
     }
 
     /// This frame alone.

@@ -5,6 +5,8 @@
 mod bombs;
 #[cfg(test)]
 mod shared;
+#[cfg(test)]
+mod turns;
 
 use flate2::{Compress, Compression, FlushCompress};
 

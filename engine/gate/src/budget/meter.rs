@@ -7,7 +7,8 @@ use super::bucket::Rate;
 pub struct MeterRates {
     /// Messages, whole ones.
     pub messages: Rate,
-    /// Bytes as they were read, headers of frames included.
+    /// Bytes as they were read, headers of frames included; where a message was compressed, those
+    /// that it stands for.
     pub bytes: Rate,
 }
 

@@ -170,7 +170,7 @@ const OWN: &[Key] = &[
         "connection.bytes_per_second_max",
         "bytes/s",
         "Bytes of one connection in a second, on average, \
-        frame headers included; 0: any number.",
+        frame headers included, of what was compressed those that it stands for; 0: any number.",
     )
     .reloadable(),
     key("connection.bytes_burst", "bytes", "Bytes of one connection at once, after a silence.")
