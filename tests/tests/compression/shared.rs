@@ -131,6 +131,8 @@ fn what_nobody_takes_or_nobody_asked_for_is_not_compressed() -> Result<()> {
     let before = all.stats().compression.deflates;
     publish(&all, &long)?;
     ensure!(all.stats().compression.deflates == before);
+    // Who does not read would be waited for.
+    drop(plain);
     all.shutdown_blocking(Duration::from_secs(5))?;
     // Batches alone are asked for.
     let batches = engine(CompressWhat::Batches)?;
@@ -138,6 +140,7 @@ fn what_nobody_takes_or_nobody_asked_for_is_not_compressed() -> Result<()> {
     publish(&batches, &long)?;
     ensure!(taker.receive()? == Received::Text(quotes(1)));
     ensure!(batches.stats().compression.deflates == 0);
+    drop(taker);
     batches.shutdown_blocking(Duration::from_secs(5))?;
     Ok(())
 }
