@@ -329,9 +329,7 @@ fn handle<H: Handler>(
                 continue;
             }
             Ok(Some(Inbound::Close { reply })) => {
-                if let Some(reply) = reply {
-                    shard.hub.borrow_mut().close(conn, reply, Flush::Queued);
-                }
+                answer_close(shard, conn, reply);
                 break;
             }
             Err(violation) => {
@@ -365,6 +363,13 @@ fn handle<H: Handler>(
     inflating.charge(shard, conn);
     shut_if_flushed(shard, slot, now);
     handled
+}
+
+/// Queues the answer to the peer's Close, unless ours went out first.
+fn answer_close<H: Handler>(shard: &Shard<H>, conn: ConnId, reply: Option<Frame>) {
+    if let Some(reply) = reply {
+        shard.hub.borrow_mut().close(conn, reply, Flush::Queued);
+    }
 }
 
 /// The handler may have closed its connection in this call.

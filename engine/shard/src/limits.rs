@@ -47,8 +47,8 @@ pub const TURN_BYTES_MAX: usize = 65_536;
 /// passes them is still handled. In 64 KiB that come in there may be 64 MiB.
 pub const TURN_INFLATED_BYTES_MAX: u64 = 65_536;
 
-/// Bytes that the turns of all sockets inflate before the flusher and other tasks have theirs: about
-/// a millisecond.
+/// Bytes that the turns of all sockets inflate before the flusher and other tasks have theirs:
+/// about a millisecond.
 pub const TURNS_INFLATED_BYTES_MAX: u64 = 256 * 1024;
 
 /// Publications that are accepted and not yet queued on every shard, in count.

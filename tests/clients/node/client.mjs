@@ -1,5 +1,5 @@
-// Node `ws` against `corecast serve --echo`. Arguments: URL, message limit, and `plain` or `deflate`:
-// whether the server agrees to compress. The client offers it in either case.
+// Node `ws` against `corecast serve --echo`. Arguments: URL, message limit, and `plain` or
+// `deflate`: whether the server agrees to compress. The client offers it in either case.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
