@@ -1,9 +1,9 @@
 //! 64 MiB in 64 KiB, whole, in fragments, and before anybody has said who they are.
 
-use corecast_tests::raw::{RawClient, frame};
+use corecast_tests::raw::{RawClient, Received, frame};
 use corecast_tests::server::TestServer;
 use corecast_tests::siege::{KEPT_BYTES_MAX, Siege};
-use eyre::{Result, ensure};
+use eyre::{Result, bail, ensure};
 
 use crate::deflated;
 
@@ -64,6 +64,50 @@ fn a_hundred_bombs_that_never_end_take_no_more_than_their_inflaters() -> Result<
     drop(clients);
     siege.finish(KEPT_BYTES_MAX)?;
     Ok(())
+}
+
+#[test]
+fn a_bomb_before_auth_stops_at_the_limit_where_a_token_is_required() -> Result<()> {
+    let secret = std::env::temp_dir().join(format!("corecast-bomb-{}", std::process::id()));
+    std::fs::write(&secret, "thirty-two bytes that nobody else has")?;
+    let source = format!("[[auth.sources]]\nname = \"main\"\nsecret_file = {secret:?}\n");
+    let config = [CONFIG, "[auth]\nmode = \"required\"\n", &source].concat();
+    let server = TestServer::start_with(&config, [""; 0]);
+    std::fs::remove_file(&secret)?;
+    let server = server?;
+    let bomb = deflated(&vec![b'a'; 64 << 20]);
+    let at_rest = server.usage()?.rss_anon_bytes;
+    for parameters in ["", "; client_no_context_takeover"] {
+        for fragment_bytes in [bomb.len(), 1000] {
+            let mut strangers = Vec::new();
+            for _ in 0..20 {
+                let mut stranger = RawClient::connect(server.address())?;
+                let agreed = stranger.upgrade_deflate("/feed", parameters)?;
+                ensure!(agreed.is_some(), "nothing was agreed to");
+                send(&mut stranger, &bomb, fragment_bytes);
+                strangers.push(stranger);
+            }
+            for stranger in &mut strangers {
+                let (code, reason) = stranger.expect_close()?;
+                ensure!(code == 1009, "{parameters}, {fragment_bytes}: {code} {reason}");
+            }
+            let grown = server.usage()?.rss_anon_bytes.saturating_sub(at_rest);
+            ensure!(grown < GROWTH_BYTES_MAX, "{grown} bytes for twenty bombs");
+        }
+    }
+    // A stranger who sends a little is still answered, and still has to say who he is.
+    let mut stranger = RawClient::connect(server.address())?;
+    stranger.upgrade_deflate("/feed", "")?;
+    stranger.send(&frame(0xc1, &deflated(br#"{"type":"subscribe","topics":["a.b"]}"#)))?;
+    loop {
+        match stranger.receive()? {
+            Received::Text(text) if text.contains("needs `auth` before it") => break,
+            Received::Text(text) => ensure!(text.contains("welcome"), "{text}"),
+            other => bail!("{other:?} instead of an answer"),
+        }
+    }
+    drop(stranger);
+    server.stop()
 }
 
 /// The first frame says that the message is compressed; the server may end it at any of them.

@@ -2,6 +2,8 @@
 //! of them cannot read it, or a little that stands for a lot takes memory.
 
 #[cfg(test)]
+mod batches;
+#[cfg(test)]
 mod bombs;
 #[cfg(test)]
 mod shared;

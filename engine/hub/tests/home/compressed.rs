@@ -60,3 +60,27 @@ fn variants_and_snapshots_are_compressed_and_single_messages_only_when_asked() {
         assert_eq!(press.totals().deflates, before);
     }
 }
+
+#[test]
+fn a_snapshot_that_does_not_become_shorter_is_tried_once_however_many_attach() {
+    let press = press();
+    let mut desk = desk(Compress::Batches, &press);
+    desk.wanted = Wanted::NONE.with_twin(Encoding::Json);
+    desk.attach("n.a", 0);
+    // Nothing in it repeats, and a table of codes would take more than it saves.
+    let mut state = 1_u64;
+    let noise: String = (0..120)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'0' + ((state >> 33) % 75) as u8).to_string().replace('\\', "_")
+        })
+        .collect();
+    desk.say("n.a", &noise);
+    for attached in 0..3 {
+        let attachment = desk.attach("n.a", 0);
+        let snapshot = attachment.snapshot.as_ref().expect("the last message");
+        assert!(snapshot.twin().is_none() && snapshot.is_tried(), "{noise} became shorter");
+        assert!(past(&attachment).0.is_some_and(|text| text.contains(&noise)));
+        assert_eq!(press.totals().deflates, 1, "attached {attached} times before");
+    }
+}
