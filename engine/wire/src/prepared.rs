@@ -11,7 +11,7 @@ use crate::frame::{HEADER_BYTES_MAX, Header, Opcode};
 use crate::limits::{CLOSE_REASON_BYTES_MAX, CONTROL_BYTES_MAX};
 
 /// A whole, final, unmasked frame: header and payload in one allocation, cloned by reference.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Frame {
     bytes: Bytes,
     /// The same message compressed, for those who agreed to that; as it is, where that would not be
@@ -220,6 +220,15 @@ fn write(opcode: Opcode, compressed: bool, parts: &[&[u8]]) -> Bytes {
     }
     Bytes::from(bytes)
 }
+
+/// The same bytes, and the same compressed; whether that was tried is no difference.
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes && self.twin() == other.twin()
+    }
+}
+
+impl Eq for Frame {}
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
