@@ -6,6 +6,7 @@ mod parse;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 
@@ -76,8 +77,8 @@ impl<'a> Command<'a> {
     }
 }
 
-/// `{"type":"auth","token":"…"}`; answered by `authenticated`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// `{"type":"auth","token":"…"}`; answered by `authenticated`. Its `Debug` leaves the token out.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Auth<'a> {
     /// Echoed.
@@ -85,6 +86,12 @@ pub struct Auth<'a> {
     pub id: Option<Id<'a>>,
     /// What proves who the client is.
     pub token: Cow<'a, str>,
+}
+
+impl fmt::Debug for Auth<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// `{"type":"subscribe","topics":["quote.BTCUSDT","trade.*"]}`; answered by `subscribed`.
@@ -264,4 +271,16 @@ const fn is_yes(value: &bool) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
 const fn is_no(value: &bool) -> bool {
     !*value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_of_a_command_has_no_token_in_it() {
+        let auth = Command::Auth(Auth { id: None, token: "secret".into() });
+        assert!(!format!("{auth:?}").contains("secret"), "{auth:?}");
+        assert!(auth.to_json().contains("secret"), "it is sent all the same");
+    }
 }

@@ -1,13 +1,16 @@
 //! Whatever the server writes, tokens and secrets are not in it.
 
+use std::process::{Command, Stdio};
+
 use std::time::Duration;
 
+use corecast_bench::process::corecast_program;
 use corecast_tests::feed::FeedClient;
 use corecast_tests::raw::RawClient;
 use eyre::{Result, ensure};
 use serde_json::json;
 
-use crate::{SECRET, bearer, now_s, serve_with, signed, token, token_for};
+use crate::{SECRET, bearer, now_s, serve, serve_with, signed, token, token_for};
 
 #[test]
 fn no_line_at_any_level_has_a_token_in_it() -> Result<()> {
@@ -50,4 +53,27 @@ fn no_line_at_any_level_has_a_token_in_it() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn the_client_tells_no_token_at_any_level() -> Result<()> {
+    let server = serve("mode = \"required\"\nfirst_message = false")?;
+    let url = format!("ws://{}/feed", server.address());
+    let good = token_for("u1", 60, &json!({"subscribe": ["chat.a"]}))?;
+    let forged = signed(&json!({"sub": "u1", "exp": now_s() + 60}), &[b'x'; 32])?;
+    for (token, level) in
+        [(&good, "trace"), (&forged, "trace"), (&good, "trace,tungstenite::handshake=trace")]
+    {
+        // Nothing of it is granted: it ends by itself.
+        let mut command = Command::new(corecast_program()?);
+        command.args(["--log-level", level, "subscribe", "trade.a", "--url", &url]);
+        command.args(["--token-env", "MY_TOKEN"]).env("MY_TOKEN", token);
+        let output = command.stdin(Stdio::null()).output()?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        ensure!(!output.status.success() && said.contains("TRACE"), "{said}");
+        let signature = token.rsplit('.').next().unwrap_or(token);
+        ensure!(!said.contains(&**token) && !said.contains(signature), "{said}");
+    }
+    server.stop()
 }

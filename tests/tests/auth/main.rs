@@ -9,6 +9,7 @@ mod a_token_outlives_its_end;
 mod rights_are_not_kept;
 mod the_hook_is_slow_or_lies;
 mod the_program_cannot_say_who_it_is;
+mod two_issuers_share_a_name;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,11 +58,15 @@ struct Secret(PathBuf);
 
 impl Secret {
     fn new() -> Result<Self> {
+        Self::of(SECRET)
+    }
+
+    fn of(secret: &[u8]) -> Result<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("corecast-secret-{}-{count}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, SECRET)?;
+        std::fs::write(&path, secret)?;
         Ok(Self(path))
     }
 }

@@ -15,7 +15,7 @@ pub use sign::{Grant, SignError, SigningKey};
 use crate::denied::Denied;
 use crate::identity::Identity;
 use crate::keys::{Key, KeySet};
-use crate::limits::{LEEWAY_S_MAX, SOURCES_MAX};
+use crate::limits::{LEEWAY_S_MAX, SOURCES_MAX, USER_BYTES_MAX};
 use claims::{Claims, claimed_issuer};
 use header::{Header, Parts};
 use std::sync::Arc;
@@ -79,7 +79,8 @@ impl Verifier {
     ///
     /// # Errors
     /// When there are several sources and one has no issuer of its own, so that it is open whose
-    /// key a token means; when two have one name; or a rule is out of its bounds.
+    /// key a token means; when two have one name, or one has a colon in it; or a rule is out of
+    /// its bounds.
     pub fn new(sources: Vec<Source>, rules: TokenRules) -> Result<Self, SourceError> {
         if sources.len() > SOURCES_MAX {
             return Err(SourceError::TooMany);
@@ -91,6 +92,9 @@ impl Verifier {
             let name = || source.name.as_ref().into();
             if sources.len() > 1 && source.issuer.is_none() {
                 return Err(SourceError::NoIssuer(name()));
+            }
+            if source.name.contains(':') {
+                return Err(SourceError::Name(name()));
             }
             if sources[..index].iter().any(|other| other.name == source.name) {
                 return Err(SourceError::SameName(name()));
@@ -125,7 +129,8 @@ impl Verifier {
         self.sources.iter().find(|it| &*it.name == source)?.keys.clone()
     }
 
-    /// Says who sent a token, by the wall clock's `now_s`, in seconds since 1970.
+    /// Says who sent a token, by the wall clock's `now_s`, in seconds since 1970. Where there are
+    /// several sources, the user is `name of the source:sub`.
     ///
     /// # Errors
     /// Why it is refused. [`Denied::UnknownKey`] may be answered by a refresh of its source.
@@ -135,7 +140,24 @@ impl Verifier {
         let source = self.source_of(parts.payload)?;
         source.key(&header)?.verify(&header.alg, parts.message, parts.signature)?;
         // From here on its issuer has said all of it.
-        Claims::parse(parts.payload)?.judge(source.issuer.as_deref(), &self.rules, now_s)
+        let claims = Claims::parse(parts.payload)?;
+        let identity = claims.judge(source.issuer.as_deref(), &self.rules, now_s)?;
+        self.named(source, identity)
+    }
+
+    /// One `sub` of two issuers is two users: where there are several sources, a user is called
+    /// by that of his token, `source:sub`.
+    fn named(&self, source: &Source, mut identity: Identity) -> Result<Identity, Denied> {
+        if self.sources.len() > 1
+            && let Some(sub) = &identity.user
+        {
+            let user = format!("{}:{sub}", source.name);
+            if user.len() > USER_BYTES_MAX {
+                return Err(Denied::Claim("sub", "is too long beside the name of its source"));
+            }
+            identity.user = Some(user.into());
+        }
+        Ok(identity)
     }
 
     fn source_of(&self, payload: &str) -> Result<&Source, Denied> {
@@ -161,6 +183,9 @@ pub enum SourceError {
     /// One of several has no issuer.
     #[error("the source `{0}` needs an `issuer`: there are others, and `iss` tells them apart")]
     NoIssuer(Box<str>),
+    /// A name could be taken for one and the beginning of a user's.
+    #[error("the name of the source `{0}` has a colon, which stands between it and its users")]
+    Name(Box<str>),
     /// Two have one name.
     #[error("there is a source `{0}` already")]
     SameName(Box<str>),

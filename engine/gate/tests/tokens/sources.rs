@@ -67,8 +67,35 @@ fn sources_that_cannot_be_told_apart_are_refused() {
     assert_eq!(same, SourceError::SameIssuer("b".into()));
     let twice = error(vec![source("a", Some("https://a")), source("a", Some("https://b"))]);
     assert_eq!(twice, SourceError::SameName("a".into()));
+    let colon = error(vec![source("a:b", None)]);
+    assert_eq!(colon, SourceError::Name("a:b".into()));
     let names: Vec<_> = (0..17).map(|n| n.to_string()).collect();
     assert_eq!(error(names.iter().map(|n| source(n, Some(n))).collect()), SourceError::TooMany);
+}
+
+#[test]
+fn one_name_of_two_issuers_is_two_users() {
+    let of = |name: &str, issuer: &Issuer| {
+        Source::new(name, Some(issuer.iss)).with_keys(set_of(&[issuer]))
+    };
+    let user = |verifier: &Verifier, token: String| {
+        verifier.verify(&token, NOW_S).map(|identity| identity.user.unwrap_or_default())
+    };
+    let alone = Verifier::new(vec![of("ec", &ISSUERS.ec)], rules()).expect("one source");
+    assert_eq!(user(&alone, ISSUERS.ec.token()), Ok("u1".into()));
+    let both = vec![of("ec", &ISSUERS.ec), of("rsa", &ISSUERS.rsa)];
+    let both = Verifier::new(both, rules()).expect("two sources");
+    assert_eq!(user(&both, ISSUERS.ec.token()), Ok("ec:u1".into()));
+    assert_eq!(user(&both, ISSUERS.rsa.token()), Ok("rsa:u1".into()));
+    // Nobody takes another's name by writing the colon himself.
+    assert_eq!(
+        user(&both, ISSUERS.ec.claiming("sub", Some("rsa:u1".into()))),
+        Ok("ec:rsa:u1".into())
+    );
+    assert_eq!(user(&both, ISSUERS.ec.claiming("sub", None)), Ok("".into()), "no name is none");
+    let long = |bytes| ISSUERS.ec.claiming("sub", Some("x".repeat(bytes).into()));
+    assert!(user(&both, long(125)).is_ok() && user(&alone, long(128)).is_ok());
+    refused(&both, "a name that is too long with its source's", &long(126), "claim");
 }
 
 #[test]

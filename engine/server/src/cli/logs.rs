@@ -51,12 +51,23 @@ pub(crate) fn set_level(level: &str) -> Result<(), Failure> {
 }
 
 fn filter(level: &str) -> Result<EnvFilter, Failure> {
-    EnvFilter::try_new(level).map_err(|error| {
+    let is_capped = |directive: &&str| TELL_SECRETS.iter().any(|it| directive.contains(it));
+    let asked: Vec<&str> = level.split(',').filter(|directive| !is_capped(directive)).collect();
+    let capped = TELL_SECRETS.iter().map(|target| format!("{target}=info"));
+    let wrong = |error: &dyn std::fmt::Display| {
         let message =
             format!("the log level {level:?}: {error}; use error, warn, info, debug or trace");
         Failure::new(Exit::Config, message)
+    };
+    let filter = EnvFilter::try_new(asked.join(",")).map_err(|error| wrong(&error))?;
+    capped.into_iter().try_fold(filter, |filter, directive| {
+        Ok(filter.add_directive(directive.parse().map_err(|error| wrong(&error))?))
     })
 }
+
+/// What logs whole requests, tokens and all, or what they are sent in: heard from `info` on, no
+/// matter what is asked for.
+const TELL_SECRETS: [&str; 2] = ["tungstenite", "tokio_tungstenite"];
 
 type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>;
 
@@ -88,5 +99,20 @@ impl io::Write for Line {
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_logs_tokens_is_not_heard_whatever_is_asked_for() {
+        for level in ["trace", "info,tungstenite=trace", "debug,tungstenite::handshake=trace"] {
+            let shown = filter(level).expect(level).to_string();
+            assert!(shown.contains("tungstenite=info"), "{level}: {shown}");
+            assert!(!shown.contains("handshake"), "{level}: {shown}");
+        }
+        assert!(filter("loud=very").is_err() && filter("tungstenite=trace").is_ok());
     }
 }

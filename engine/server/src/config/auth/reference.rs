@@ -67,10 +67,14 @@ pub(in crate::config) const KEYS: &[Key] = &[
     )
     .reloadable(),
     key("auth.default.publish", "", "The same: to publish to.").reloadable(),
-    key("auth.sources[].name", "", "What logs call it.")
-        .text("letters, digits, `_`, `-`, `.`")
-        .required()
-        .reloadable(),
+    key(
+        "auth.sources[].name",
+        "",
+        "What logs call it; where there are several, its users are `name:sub`.",
+    )
+    .text("letters, digits, `_`, `-`, `.`")
+    .required()
+    .reloadable(),
     key(
         "auth.sources[].issuer",
         "",
