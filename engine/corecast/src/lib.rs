@@ -68,7 +68,7 @@ pub use corecast_shard::{
     Context, Estate, Feed, FeedStats, Handler, Heritage, LatencySummary, Leave, Leaving, Left,
     Limits, Message, PageError, Pages, PublishError, PublishReport, Publisher, Reject, Reported,
     ShardId, ShardPanic, StartError, Stats, TimerContext, TlsError, TlsStats, TooMany,
-    UpdateOptions, UserCharge, Waker, config,
+    TooManyFailures, UpdateOptions, UserCharge, Waker, config,
 };
 pub use corecast_wire::{CloseCode, Frame, Opcode, PrepareError, Upgrade};
 

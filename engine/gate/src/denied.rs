@@ -42,6 +42,9 @@ pub enum Denied {
     Audience,
     /// A claim is missing, or has no meaning: which, and why.
     Claim(&'static str, &'static str),
+    /// Too many credentials of its address were refused of late. It may try again after so many
+    /// seconds.
+    TooOften(u32),
     /// Somebody else than the token's issuer says no: a hook, or a rule.
     Refused(Box<str>),
 }
@@ -67,6 +70,7 @@ impl Denied {
             Self::NotYet => "the token is not valid yet",
             Self::Audience => "the token is for another audience",
             Self::Claim(claim, why) => return Cow::Owned(format!("the claim {claim} {why}")),
+            Self::TooOften(_) => "too many credentials of this address were refused: wait",
             Self::Refused(reason) => return Cow::Borrowed(reason),
         })
     }
@@ -79,6 +83,7 @@ impl Denied {
             Self::Missing => 401,
             Self::Ambiguous => 400,
             Self::Unavailable { .. } => 503,
+            Self::TooOften(_) => 429,
             _ => 403,
         }
     }
@@ -89,13 +94,14 @@ impl Denied {
     pub const fn code(&self) -> u16 {
         match self {
             Self::Unavailable { .. } => 503,
+            Self::TooOften(_) => 429,
             Self::Algorithm | Self::Issuer | Self::Audience | Self::Refused(_) => 403,
             _ => 401,
         }
     }
 
     /// The code of the close frame of a connection that ends for this: 4401 (come back with
-    /// another token), 4403 (do not) or 1013 (later).
+    /// another token), 4403 (do not), 4429 or 1013 (later).
     #[must_use]
     pub const fn close_code(&self) -> u16 {
         match self.code() {
@@ -114,7 +120,7 @@ impl Denied {
             //# unsupported authentication method), the resource server SHOULD NOT
             //# include an error code or other error information.
             Self::Missing => Some("Bearer realm=\"corecast\""),
-            Self::Unavailable { .. } => None,
+            Self::Unavailable { .. } | Self::TooOften(_) => None,
             Self::Ambiguous => Some("Bearer realm=\"corecast\", error=\"invalid_request\""),
             _ => Some("Bearer realm=\"corecast\", error=\"invalid_token\""),
         }
@@ -137,7 +143,31 @@ impl Denied {
             Self::NotYet => "not_yet",
             Self::Audience => "audience",
             Self::Claim(..) => "claim",
+            Self::TooOften(_) => "too_often",
             Self::Refused(_) => "refused",
+        }
+    }
+
+    /// Whether it may be a guess: nobody has signed it, or nobody knows it. Who had a good token
+    /// once does not guess.
+    #[must_use]
+    pub const fn is_guess(&self) -> bool {
+        match self {
+            Self::TooLong
+            | Self::Malformed(_)
+            | Self::Algorithm
+            | Self::Issuer
+            | Self::UnknownKey { .. }
+            | Self::Signature
+            | Self::Refused(_) => true,
+            Self::Missing
+            | Self::Ambiguous
+            | Self::Unavailable { .. }
+            | Self::Expired
+            | Self::NotYet
+            | Self::Audience
+            | Self::Claim(..)
+            | Self::TooOften(_) => false,
         }
     }
 }
@@ -166,6 +196,7 @@ mod tests {
             (Denied::Audience, 403, 403, 4403),
             (Denied::Refused("no".into()), 403, 403, 4403),
             (Denied::Unavailable { source }, 503, 503, 1013),
+            (Denied::TooOften(3), 429, 429, 4429),
         ] {
             let found = (denied.status(), denied.code(), denied.close_code());
             assert_eq!(found, (status, code, close), "{denied:?}");

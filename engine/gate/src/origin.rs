@@ -4,7 +4,7 @@
 //! offer against it is this one header field.
 
 use crate::limits::{ORIGIN_BYTES_MAX, ORIGINS_MAX};
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Rules as they are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,13 +15,17 @@ pub struct OriginRules {
     /// Whether pages of the server itself may connect: the host and port of `Host`, and the scheme
     /// of the connection.
     pub same: bool,
+    /// What the server itself is called, for `same`: `app.example.com`, at any port, or with one.
+    /// None: an address or `localhost`. Any other name may be somebody else's, who has it lead here
+    /// (DNS rebinding): then his page would be taken for one of ours.
+    pub hosts: Vec<String>,
     /// Whether who sends no `Origin` may connect: programs, not browsers.
     pub absent: bool,
 }
 
 impl Default for OriginRules {
     fn default() -> Self {
-        Self { allow: Vec::new(), same: true, absent: true }
+        Self { allow: Vec::new(), same: true, hosts: Vec::new(), absent: true }
     }
 }
 
@@ -32,6 +36,8 @@ pub struct Origins {
     same: bool,
     absent: bool,
     allowed: Box<[Origin]>,
+    /// Ours, each with its port or at any.
+    hosts: Box<[(Box<str>, Option<u16>)]>,
 }
 
 impl Origins {
@@ -49,7 +55,11 @@ impl Origins {
         }
         let texts = rules.allow.iter().filter(|text| *text != "*");
         let allowed = texts.map(|text| Origin::of_rule(text)).collect::<Result<_, _>>()?;
-        Ok(Self { any, same: rules.same, absent: rules.absent, allowed })
+        if rules.hosts.len() > ORIGINS_MAX {
+            return Err(OriginRuleError::TooMany);
+        }
+        let hosts = rules.hosts.iter().map(|text| host_of_rule(text)).collect::<Result<_, _>>()?;
+        Ok(Self { any, same: rules.same, absent: rules.absent, allowed, hosts })
     }
 
     /// Whether any page may connect.
@@ -77,11 +87,25 @@ impl Origins {
             return Ok(());
         }
         let origin = Origin::parse(origin).ok_or(OriginDenied::Opaque)?;
-        let is_same = || self.same && host.is_some_and(|host| origin.is_of(host, is_secure));
-        if self.allowed.contains(&origin) || is_same() {
+        if self.allowed.contains(&origin) {
             return Ok(());
         }
-        Err(OriginDenied::Foreign)
+        let is_same = self.same && host.is_some_and(|host| origin.is_of(host, is_secure));
+        if is_same && self.is_ours(&origin) {
+            return Ok(());
+        }
+        Err(if is_same { OriginDenied::Unnamed } else { OriginDenied::Foreign })
+    }
+
+    /// Whether an origin's host, which is what the client took us for, is a name of ours.
+    fn is_ours(&self, origin: &Origin) -> bool {
+        let Origin { host, port, .. } = origin;
+        if self.hosts.is_empty() {
+            return **host == *"localhost"
+                || host.starts_with('[')
+                || host.parse::<Ipv4Addr>().is_ok();
+        }
+        self.hosts.iter().any(|(ours, at)| ours == host && at.is_none_or(|at| at == *port))
     }
 }
 
@@ -150,6 +174,20 @@ impl Origin {
     }
 }
 
+/// A host of ours, as it is written in a rule.
+fn host_of_rule(text: &str) -> Result<(Box<str>, Option<u16>), OriginRuleError> {
+    let error = |why| OriginRuleError::None { rule: text.into(), why };
+    if text.contains("://") {
+        return Err(error("a host has no scheme: app.example.com, or app.example.com:8443"));
+    }
+    if text.len() > ORIGIN_BYTES_MAX || text.ends_with('.') {
+        return Err(error("it is longer than a host, or has a dot at its end"));
+    }
+    split_authority(text).ok_or_else(|| {
+        error("a host is a name or an address, such as app.example.com, a.example:8443 or [::1]")
+    })
+}
+
 /// `host`, `host:port` or `[v6]:port`.
 fn split_authority(text: &str) -> Option<(Box<str>, Option<u16>)> {
     if let Some(rest) = text.strip_prefix('[') {
@@ -197,6 +235,9 @@ pub enum OriginDenied {
     /// It is none of those that are allowed.
     #[error("{}", self.reason())]
     Foreign,
+    /// It is what the request takes this server for, and no name of this server.
+    #[error("{}", self.reason())]
+    Unnamed,
 }
 
 impl OriginDenied {
@@ -210,6 +251,7 @@ impl OriginDenied {
             Self::Absent => "an Origin is needed",
             Self::Opaque => "the Origin is none that can be allowed",
             Self::Foreign => "pages of this Origin may not connect",
+            Self::Unnamed => "this Host is none that the server knows as its own (origin.hosts)",
         }
     }
 }

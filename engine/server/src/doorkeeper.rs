@@ -5,8 +5,8 @@ use crate::auth::Gatekeeper;
 use crate::config::auth::AuthMode;
 use crate::config::hook::HookEvent;
 use crate::guest::Guest;
-use crate::hook::{Asked, Clerk, Question, Ticket, Verdict};
-use corecast::{Arrival, Reject, Upgrade};
+use crate::hook::{self, Asked, Clerk, Question, Ticket, Verdict};
+use corecast::{Arrival, Reject, TooManyFailures, Upgrade};
 use corecast_gate::{Denied, Identity, OriginDenied};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use std::time::Duration;
 pub(crate) struct Doorkeeper {
     gate: Gatekeeper,
     clerk: Option<Clerk>,
+    /// Whether the operator was told of a page that may be his.
+    has_told: bool,
 }
 
 /// What the hook has said of somebody who waits, and what it is asked now.
@@ -33,6 +35,13 @@ pub(crate) enum Entry {
     Unknown(Duration),
 }
 
+/// Who stands at the door, and what the hook is told of his request when he says who he is.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    pub(crate) entry: Entry,
+    pub(crate) told: Option<Box<hook::Request>>,
+}
+
 /// Whether somebody may come in first and say then who he is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
@@ -44,7 +53,7 @@ pub(crate) enum Door {
 
 impl Doorkeeper {
     pub(crate) fn new(gate: Gatekeeper, clerk: Option<Clerk>) -> Self {
-        Self { gate, clerk }
+        Self { gate, clerk, has_told: false }
     }
 
     /// Judges who wants to come in.
@@ -58,23 +67,53 @@ impl Doorkeeper {
         topic: Option<&str>,
         request: &Upgrade<'_>,
         arrival: &Arrival<'_>,
-    ) -> Result<Entry, Reject> {
+    ) -> Result<Judged, Reject> {
         let (origin, host) = (request.origin(), request.header("host"));
         self.gate.check_origin(origin, host, arrival.is_secure()).map_err(|denied| {
             tracing::debug!(peer = %arrival.peer_addr(), ?denied, "a page was refused");
+            if denied == OriginDenied::Unnamed && !std::mem::replace(&mut self.has_told, true) {
+                tracing::warn!(
+                    "a page was refused that may be the server's own: name its host in \
+                     origin.hosts (told once)"
+                );
+            }
             Reject::new(OriginDenied::STATUS, denied.reason())
         })?;
-        let entry = self.who(door, request).map_err(|denied| {
+        let entry = self.who(door, request, arrival).map_err(|denied| {
+            count(&denied, arrival);
             tracing::debug!(peer = %arrival.peer_addr(), why = denied.name(), "not let in");
             reject(&denied)
         })?;
-        match entry {
+        let told = self.told(request, arrival)?;
+        let entry = match entry {
             Entry::Known(guest) => {
-                let guest = self.consult(guest, topic, request, arrival)?;
-                Ok(Entry::Known(counted(guest, arrival)?))
+                let guest = self.consult(guest, topic, told.as_deref(), arrival)?;
+                Entry::Known(counted(guest, arrival)?)
             }
-            Entry::Unknown(within) => Ok(Entry::Unknown(within)),
+            Entry::Unknown(within) => Entry::Unknown(within),
+        };
+        // Who says later who he is, or says it again, is judged by where he came from as well.
+        let told = told.filter(|_| door == Door::Feed && self.gate.access().mode != AuthMode::Off);
+        Ok(Judged { entry, told })
+    }
+
+    /// What the hook is told of a request, if it is asked about it.
+    fn told(
+        &self,
+        request: &Upgrade<'_>,
+        arrival: &Arrival<'_>,
+    ) -> Result<Option<Box<hook::Request>>, Reject> {
+        let Some(clerk) = self.clerk.as_ref().filter(|clerk| clerk.is_for(HookEvent::Connect))
+        else {
+            return Ok(None);
+        };
+        let told = hook::Request::of(request, arrival.peer_addr().ip(), clerk.headers());
+        let told = told.map_err(|why| reject(&Denied::Unavailable { source: why.into() }))?;
+        // What is in a header may be a guess as much as a token.
+        if !clerk.headers().is_empty() {
+            arrival.may_try().map_err(|error| reject(&too_often(&error)))?;
         }
+        Ok(Some(Box::new(told)))
     }
 
     /// Whether nobody is asked who comes, neither he nor the hook.
@@ -89,7 +128,7 @@ impl Doorkeeper {
         &mut self,
         mut guest: Guest,
         topic: Option<&str>,
-        request: &Upgrade<'_>,
+        told: Option<&hook::Request>,
         arrival: &Arrival<'_>,
     ) -> Result<Guest, Reject> {
         let Some(clerk) = &mut self.clerk else { return Ok(guest) };
@@ -101,8 +140,7 @@ impl Doorkeeper {
             }
             let verdict = match said.next() {
                 Some(verdict) => verdict,
-                None => match next(clerk, &mut kept.ticket, event, &guest, topic, request, arrival)
-                {
+                None => match next(clerk, &mut kept.ticket, event, &guest, topic, told, arrival) {
                     Some(verdict) => verdict,
                     None => {
                         arrival.keep(kept);
@@ -116,6 +154,9 @@ impl Doorkeeper {
                 _ => guest.allowed_in(verdict, topic.unwrap_or_default()),
             };
             guest = judged.map_err(|denied| {
+                if event == HookEvent::Connect {
+                    count(&denied, arrival);
+                }
                 let (peer, why) = (arrival.peer_addr(), denied.name());
                 tracing::debug!(%peer, why, "the hook says no");
                 reject(&denied)
@@ -124,8 +165,14 @@ impl Doorkeeper {
         Ok(guest)
     }
 
-    fn who(&mut self, door: Door, request: &Upgrade<'_>) -> Result<Entry, Denied> {
+    fn who(
+        &mut self,
+        door: Door,
+        request: &Upgrade<'_>,
+        arrival: &Arrival<'_>,
+    ) -> Result<Entry, Denied> {
         if let Some(found) = self.gate.credential(request.headers(), request.query())? {
+            arrival.may_try().map_err(|error| too_often(&error))?;
             return Ok(Entry::Known(self.gate.verify(found.token())?.into()));
         }
         let access = self.gate.access();
@@ -150,7 +197,7 @@ fn next(
     event: HookEvent,
     guest: &Guest,
     topic: Option<&str>,
-    request: &Upgrade<'_>,
+    told: Option<&hook::Request>,
     arrival: &Arrival<'_>,
 ) -> Option<Verdict> {
     let now = arrival.now();
@@ -161,16 +208,11 @@ fn next(
     }
     let user = guest.user.as_deref();
     let id = arrival.id().to_string();
-    let address = arrival.peer_addr().ip();
-    let question = match event {
-        HookEvent::Connect => Question::connect(user, request, address, clerk.headers()),
-        _ => Ok(Question::topics(event, user, &id, topic.into_iter().collect())),
+    let question = match (event, told) {
+        (HookEvent::Connect, Some(told)) => Question::connect(user, told),
+        _ => Question::topics(event, user, &id, topic.into_iter().collect()),
     };
-    let body = match question {
-        Ok(question) => question.to_json(),
-        Err(why) => return Some(Verdict::Unavailable(why)),
-    };
-    match clerk.ask(body, now, arrival.waker()) {
+    match clerk.ask(question.to_json(), now, arrival.waker()) {
         Asked::Known(verdict) => Some(verdict),
         Asked::Pending(asked) => {
             *ticket = Some(asked);
@@ -190,6 +232,19 @@ pub(crate) fn counted(guest: Guest, arrival: &Arrival<'_>) -> Result<Guest, Reje
         .map_err(|many| Reject::new(429, many.to_string()).retry_after(TOO_MANY_RETRY_AFTER_S))
 }
 
+/// Counts for his address what may have been a guess.
+fn count(denied: &Denied, arrival: &Arrival<'_>) {
+    if denied.is_guess() {
+        arrival.failed();
+    }
+}
+
+/// Why somebody is not looked at.
+pub(crate) fn too_often(error: &TooManyFailures) -> Denied {
+    let seconds = error.retry_after.as_millis().div_ceil(1_000);
+    Denied::TooOften(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
 /// The answer to who is not let in.
 fn reject(denied: &Denied) -> Reject {
     let reject = Reject::new(denied.status(), denied.reason());
@@ -197,7 +252,11 @@ fn reject(denied: &Denied) -> Reject {
         Some(challenge) => reject.header("WWW-Authenticate", challenge),
         None => reject,
     };
-    if denied.status() == 503 { reject.retry_after(RETRY_AFTER_S) } else { reject }
+    match denied {
+        Denied::TooOften(seconds) => reject.retry_after(*seconds),
+        Denied::Unavailable { .. } => reject.retry_after(RETRY_AFTER_S),
+        _ => reject,
+    }
 }
 
 /// When to come again while tokens cannot be judged, in seconds.

@@ -65,19 +65,25 @@ impl Guest {
         Ok(self)
     }
 
-    /// The same, if a hook lets it have this topic.
+    /// The same, if a hook lets it have this topic, and for as long as it does: a connection that
+    /// has one topic ends with it.
     ///
     /// # Errors
     ///
     /// When it does not.
-    pub(crate) fn allowed_in(self, verdict: Verdict, topic: &str) -> Result<Self, Denied> {
+    pub(crate) fn allowed_in(mut self, verdict: Verdict, topic: &str) -> Result<Self, Denied> {
         match verdict {
             Verdict::Allowed(Allowed { rights: Some(rights), .. })
                 if !rights.may_subscribe(topic) =>
             {
                 Err(Denied::Refused("this client may not subscribe to this topic".into()))
             }
-            Verdict::Allowed(_) => Ok(self),
+            Verdict::Allowed(allowed) if allowed.has_ended(clock::wall_s()) => Err(Denied::Expired),
+            Verdict::Allowed(allowed) => {
+                let ends = [self.expires_at_s, allowed.expires_at_s];
+                self.expires_at_s = ends.into_iter().flatten().min();
+                Ok(self)
+            }
             Verdict::Denied(reason) => Err(Denied::Refused(reason)),
             Verdict::Unavailable(why) => Err(Denied::Unavailable { source: why.into() }),
         }

@@ -1,6 +1,6 @@
 //! The handler of the program's engine: at each path the one that is asked for.
 
-use crate::doorkeeper::{Door, Doorkeeper, Entry, counted};
+use crate::doorkeeper::{Door, Doorkeeper, Entry, Judged, counted};
 use crate::feed::{FeedHandler, Session};
 use crate::raw::{self, RawHandler};
 use crate::route::{Route, RouteError, Routes};
@@ -59,11 +59,13 @@ impl Handler for ServerHandler {
             Route::Feed | Route::Echo => None,
             Route::Topic(topic) => Some(topic),
         };
-        let entry = self.door.judge(door, topic.as_deref(), request, arrival)?;
+        let judged = self.door.judge(door, topic.as_deref(), request, arrival)?;
         if door == Door::Feed {
-            return self.accept_feed(request, arrival, entry);
+            return self.accept_feed(request, arrival, judged);
         }
-        let Entry::Known(guest) = entry else { return Err(Reject::new(401, "a token is needed")) };
+        let Entry::Known(guest) = judged.entry else {
+            return Err(Reject::new(401, "a token is needed"));
+        };
         Ok(Accept::new(Peer::Raw(raw::Peer::new(topic.as_deref(), guest)?)))
     }
 
@@ -129,13 +131,12 @@ impl ServerHandler {
         &mut self,
         request: &Upgrade<'_>,
         arrival: &Arrival<'_>,
-        entry: Entry,
+        mut judged: Judged,
     ) -> Result<Accept<Peer>, Reject> {
-        let entry = match self.door.asks_nobody() {
-            true => Entry::Known(counted(self.feed.named(request)?, arrival)?),
-            false => entry,
-        };
-        let (session, subprotocol) = self.feed.accept(request, entry);
+        if self.door.asks_nobody() {
+            judged.entry = Entry::Known(counted(self.feed.named(request)?, arrival)?);
+        }
+        let (session, subprotocol) = self.feed.accept(request, judged);
         let accept = Accept::new(Peer::Feed(session));
         Ok(match subprotocol {
             Some(subprotocol) => accept.subprotocol(subprotocol),

@@ -163,7 +163,8 @@ impl RawHandler {
         let Some(guest) = &data.guest else { return };
         if guest.is_expired(context.feed().wall_ns()) {
             let code = corecast_feed::CloseCode::Unauthenticated.code();
-            context.close(CloseCode(code), "the token has expired: reconnect with a newer one");
+            let reason = "the token has expired: reconnect with a newer one";
+            context.close_now(CloseCode(code), reason);
         } else {
             context.wake_at_wall(guest.expires_ns());
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use corecast_hub::{ConnId, Timestamp};
 
-use crate::edge::{Edge, TooMany, UserCharge};
+use crate::edge::{Edge, TooMany, TooManyFailures, UserCharge};
 use crate::mesh::Mesh;
 use crate::wake::{Waker, Wakes};
 use crate::{ConnectionId, ShardId};
@@ -45,7 +45,8 @@ impl Arrival<'_> {
         self.proxy
     }
 
-    /// Whether the connection came by TLS.
+    /// Whether the client came by TLS: where a proxy that is trusted says how it came to that
+    /// (`X-Forwarded-Proto`, or `proto` of `Forwarded`), by its word.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.is_secure
@@ -83,6 +84,20 @@ impl Arrival<'_> {
     /// Where he has as many as he may have.
     pub fn charge_user(&self, user: &str) -> Result<UserCharge, TooMany> {
         self.edge.charge_user(user, self.now_ns)
+    }
+
+    /// Whether the client's address may try a credential: not too many of its were refused of late
+    /// ([`failed`](Self::failed)). To be asked before one is looked at, else guesses have no bound.
+    ///
+    /// # Errors
+    /// Where too many were (`address.auth_failures_per_second_max`).
+    pub fn may_try(&self) -> Result<(), TooManyFailures> {
+        self.edge.may_try(self.peer, self.now_ns)
+    }
+
+    /// A credential of the client was refused: counts it for its address, on all shards together.
+    pub fn failed(&self) {
+        self.edge.failed(self.peer, self.now_ns);
     }
 
     /// Keeps something until this connection is asked about again, in the place of what was kept

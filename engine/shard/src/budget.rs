@@ -20,6 +20,8 @@ const TABLES: u32 = 16;
 pub(crate) struct Budgets {
     addresses: Box<[Lock<Table>]>,
     users: Box<[Lock<Table>]>,
+    /// Credentials that were refused, by address.
+    failures: Box<[Lock<Table>]>,
     /// Two seeds of this process make 128 bits of a user's name: no two names meet.
     seeds: [RandomState; 2],
 }
@@ -42,7 +44,8 @@ enum Of {
 impl Default for Budgets {
     fn default() -> Self {
         let tables = || (0..TABLES).map(|_| Lock::default()).collect();
-        Self { addresses: tables(), users: tables(), seeds: Default::default() }
+        let (addresses, users, failures) = (tables(), tables(), tables());
+        Self { addresses, users, failures, seeds: Default::default() }
     }
 }
 
@@ -85,6 +88,35 @@ impl Budgets {
         let table = table_of(high);
         let place = self.users[usize::from(table)].lock().enter(key, &config.bounds(), now_ns)?;
         Ok(Some(Charge { budgets: Arc::clone(self), place, table, of: Of::User }))
+    }
+
+    /// Whether an address may try a credential.
+    ///
+    /// # Errors
+    /// Where too many of its were refused: the nanoseconds until it may.
+    pub(crate) fn may_try(
+        &self,
+        address: IpAddr,
+        config: &AddressConfig,
+        now_ns: u64,
+    ) -> Result<(), u64> {
+        let Some((key, table)) = self.failures_of(address, config) else { return Ok(()) };
+        table.lock().check(key, &config.failure_bounds(TABLES), now_ns)
+    }
+
+    /// Counts a credential of an address that was refused.
+    pub(crate) fn failed(&self, address: IpAddr, config: &AddressConfig, now_ns: u64) {
+        if let Some((key, table)) = self.failures_of(address, config) {
+            table.lock().spend(key, &config.failure_bounds(TABLES), now_ns);
+        }
+    }
+
+    fn failures_of(&self, address: IpAddr, config: &AddressConfig) -> Option<(u128, &Lock<Table>)> {
+        if config.auth_failures_per_second_max == 0 || any_contains(&config.exempt, address) {
+            return None;
+        }
+        let key = address_key(address, config.ipv6_prefix);
+        Some((key, &self.failures[usize::from(table_of(self.seeds[0].hash_one(key)))]))
     }
 
     fn table(&self, of: Of, table: u8) -> &Lock<Table> {

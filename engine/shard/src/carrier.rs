@@ -8,13 +8,12 @@ use corecast_hub::node::{self, Event, Turn};
 use corecast_hub::session::Phase;
 use corecast_hub::{ConnId, Hub, Now, Wanted};
 
-use crate::closing::{own_close, panicked};
+use crate::closing::{Parting, panicked};
 use crate::feed::TimerContext;
 use crate::handler::Handler;
 use crate::mesh::{Job, Mesh, Pass};
 use crate::shard::{Shard, slot_mut};
 use crate::{Context, ShardId};
-use corecast_hub::Flush;
 use corecast_hub::session::ClosedBy;
 
 /// The time after which a handler's clockwork goes on behind a panic.
@@ -92,10 +91,10 @@ pub(crate) fn call_open<H: Handler>(
     let called = shard.call(conn, slot.peer, |handler, context| call(handler, data, context));
     if called.is_err() {
         panicked(shard, conn, &mut slot.session);
-    } else if let Some((code, reason)) = own_close(shard, conn)
+    } else if let Some(Parting { code, reason, flush, .. }) = shard.closes.take(conn)
         && let Some(close) = slot.session.close(ClosedBy::Handler, code, &reason, shard.clock.now())
     {
-        shard.hub.borrow_mut().close(conn, close, Flush::Queued);
+        shard.hub.borrow_mut().close(conn, close, flush);
     }
 }
 

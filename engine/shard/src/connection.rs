@@ -11,7 +11,7 @@ use corecast_hub::session::{ClosedBy, Inbound, Phase, Session};
 use corecast_hub::{ConnId, Flush, Timestamp};
 use corecast_wire::{Frame, Input};
 
-use crate::closing::{fail, own_close, panicked, shut_if_flushed};
+use crate::closing::{Parting, fail, panicked, shut_if_flushed};
 use crate::compression::InflateBound;
 use crate::handler::{Handler, Message};
 use crate::meter::{self, Metered};
@@ -379,10 +379,10 @@ fn close_if_asked<H: Handler>(
     session: &mut Session,
     now: Timestamp,
 ) {
-    if let Some((code, reason)) = own_close(shard, conn)
+    if let Some(Parting { code, reason, flush, .. }) = shard.closes.take(conn)
         && let Some(close) = session.close(ClosedBy::Handler, code, &reason, now)
     {
-        shard.hub.borrow_mut().close(conn, close, Flush::Queued);
+        shard.hub.borrow_mut().close(conn, close, flush);
     }
 }
 

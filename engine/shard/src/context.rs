@@ -1,16 +1,16 @@
 //! What a handler can do in a call.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use corecast_hub::{
-    ConnId, Policy, SendStatus, SubscribeError, Subscribed, Timestamp, check_topic,
+    ConnId, Flush, Policy, SendStatus, SubscribeError, Subscribed, Timestamp, check_topic,
 };
 use corecast_wire::{CloseCode, Frame};
 
-use crate::edge::{Edge, TooMany, UserCharge};
+use crate::closing::{Closes, Parting};
+use crate::edge::{Edge, TooMany, TooManyFailures, UserCharge};
 use crate::feed::{Feed, FeedParts};
 use crate::mesh::{Direct, Job, Publication};
 use crate::publish::Publishing;
@@ -22,7 +22,7 @@ use crate::{ConnectionId, PublishError};
 pub struct Context<'a> {
     pub(crate) publishing: Publishing<'a>,
     pub(crate) feed: FeedParts<'a>,
-    closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
+    closes: &'a Closes,
     wakes: &'a Wakes,
     edge: &'a Edge,
     conn: ConnId,
@@ -33,7 +33,7 @@ impl<'a> Context<'a> {
     pub(crate) fn new(
         publishing: Publishing<'a>,
         feed: FeedParts<'a>,
-        closes: &'a RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
+        closes: &'a Closes,
         wakes: &'a Wakes,
         edge: &'a Edge,
         conn: ConnId,
@@ -130,8 +130,16 @@ impl<'a> Context<'a> {
     /// # Panics
     /// When `code` may not be sent (RFC 6455 §7.4).
     pub fn close(&mut self, code: CloseCode, reason: &str) {
-        assert!(code.is_sendable(), "close code {code} may not be sent");
-        self.closes.borrow_mut().push((self.conn, code, reason.into()));
+        self.order(self.conn, code, reason, Flush::Queued);
+    }
+
+    /// The same at once: what is queued is dropped, but for a frame that is partly sent. A peer
+    /// that reads so slowly that the Close has not left after half a second is cut off.
+    ///
+    /// # Panics
+    /// As [`close`](Self::close).
+    pub fn close_now(&mut self, code: CloseCode, reason: &str) {
+        self.order(self.conn, code, reason, Flush::Now);
     }
 
     /// Counts this connection as one of a user's, on all shards together, until the charge is
@@ -143,15 +151,29 @@ impl<'a> Context<'a> {
         self.edge.charge_user(user, self.publishing.now.0)
     }
 
+    /// Whether the client's address may try a credential, as
+    /// [`Arrival::may_try`](crate::Arrival::may_try).
+    ///
+    /// # Errors
+    /// Where too many of its were refused of late.
+    pub fn may_try(&self) -> Result<(), TooManyFailures> {
+        self.edge.may_try(self.peer, self.publishing.now.0)
+    }
+
+    /// A credential of the client was refused, as [`Arrival::failed`](crate::Arrival::failed).
+    pub fn failed(&self) {
+        self.edge.failed(self.peer, self.publishing.now.0);
+    }
+
     /// Begins the closing handshake of any connection.
     ///
     /// # Panics
     /// As [`close`](Self::close).
     pub fn close_other(&mut self, target: ConnectionId, code: CloseCode, reason: &str) {
-        assert!(code.is_sendable(), "close code {code} may not be sent");
         if target.shard == self.publishing.shard {
-            self.closes.borrow_mut().push((target.conn, code, reason.into()));
+            self.order(target.conn, code, reason, Flush::Queued);
         } else {
+            assert!(code.is_sendable(), "close code {code} may not be sent");
             self.direct(target, reason.len(), Direct::Close(code, reason.into()));
         }
     }
@@ -173,6 +195,12 @@ impl<'a> Context<'a> {
     /// clock is set meanwhile. Each connection has one of either.
     pub fn wake_at_wall(&mut self, wall_ns: Option<i64>) {
         self.wakes.wake_at_wall(self.conn, wall_ns);
+    }
+
+    fn order(&self, conn: ConnId, code: CloseCode, reason: &str, flush: Flush) {
+        assert!(code.is_sendable(), "close code {code} may not be sent");
+        let order = Parting { conn, code, reason: reason.into(), flush };
+        self.closes.push(order, self.publishing.now);
     }
 
     fn direct(&mut self, to: ConnectionId, bytes: usize, what: Direct) -> SendStatus {

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use corecast_hub::Flush;
 use corecast_hub::node;
 use corecast_hub::session::ClosedBy;
 
@@ -65,7 +66,7 @@ fn perform<H: Handler>(shard: &Shard<H>, job: &Job) -> u64 {
         }
         Job::Direct { to, what: Direct::Close(code, reason), .. } => {
             drop(hub);
-            shard.close(*to, ClosedBy::Handler, *code, reason);
+            shard.close(*to, ClosedBy::Handler, *code, reason, Flush::Queued);
             1
         }
         Job::Namespaces(namespaces) => {

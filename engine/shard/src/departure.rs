@@ -14,7 +14,7 @@ use std::time::Duration;
 use corecast_hub::session::{ClosedBy, Phase};
 use corecast_hub::{ConnId, Flush, Hub, Timestamp};
 
-use crate::closing::{own_close, panicked};
+use crate::closing::{Parting, panicked};
 use crate::door::Door;
 use crate::handler::Handler;
 use crate::leave::{Left, Order};
@@ -209,10 +209,10 @@ fn tell<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
     });
     if called.is_err() {
         panicked(shard, conn, &mut slot.session);
-    } else if let Some((code, reason)) = own_close(shard, conn)
+    } else if let Some(Parting { code, reason, flush, .. }) = shard.closes.take(conn)
         && let Some(close) = slot.session.close(ClosedBy::Handler, code, &reason, shard.clock.now())
     {
-        shard.hub.borrow_mut().close(conn, close, Flush::Queued);
+        shard.hub.borrow_mut().close(conn, close, flush);
     }
     shard.departure.count(|left| left.told += 1);
     true
@@ -230,7 +230,7 @@ async fn close_all<H: Handler>(shard: &Shard<H>, lingering: &Cell<bool>) {
         {
             let Some(Reverse((_, conn))) = due.borrow_mut().pop() else { break };
             let (code, reason) = (order.leave.code, &order.leave.reason);
-            shard.close(conn, ClosedBy::Shutdown, code, reason);
+            shard.close(conn, ClosedBy::Shutdown, code, reason, Flush::Queued);
             closed += 1;
         }
         shard.settle();
@@ -257,7 +257,8 @@ fn refuse_the_rest<H: Handler>(shard: &Shard<H>) {
             continue;
         }
         drop(slots);
-        shard.close(conn, ClosedBy::Shutdown, order.leave.code, &order.leave.reason);
+        let leave = &order.leave;
+        shard.close(conn, ClosedBy::Shutdown, leave.code, &leave.reason, Flush::Queued);
     }
     shard.settle();
 }

@@ -4,6 +4,7 @@
 use std::cell::{Cell, Ref, RefCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use corecast_gate::budget::{Denied, Level, MeterRates};
 use corecast_gate::proxy::ProxyHeader;
@@ -50,6 +51,8 @@ pub(crate) struct Entrance {
     pub(crate) header: Option<Box<ProxyHeader>>,
     /// A field of the request is to say who the client is.
     pub(crate) by_field: bool,
+    /// Whether the client came by TLS to the proxy that spoke for it, where that has said so.
+    pub(crate) is_secure: Option<bool>,
 }
 
 /// One connection of a user, counted until this is dropped: keep it in the connection's data.
@@ -63,6 +66,14 @@ pub struct UserCharge(#[expect(dead_code, reason = "it is there to be dropped")]
 pub struct TooMany {
     /// As many as one may have at once.
     pub connections_max: u32,
+}
+
+/// Too many credentials of an address were refused of late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many credentials of this address were refused: try again in {retry_after:?}")]
+pub struct TooManyFailures {
+    /// When the next one will be looked at.
+    pub retry_after: Duration,
 }
 
 impl Limits {
@@ -98,6 +109,23 @@ impl Edge {
                 Err(TooMany { connections_max: bounds.connections_max })
             }
         }
+    }
+
+    /// Whether a client's address may try a credential; the operator is told where it may not.
+    pub(crate) fn may_try(&self, client: SocketAddr, now_ns: u64) -> Result<(), TooManyFailures> {
+        let address = client.ip();
+        let tried = self.budgets.may_try(address, &self.limits().address, now_ns);
+        tried.map_err(|wait_ns| {
+            if self.may_tell(Timestamp(now_ns)) {
+                tracing::warn!(%address, "refused: too many bad credentials of this address");
+            }
+            TooManyFailures { retry_after: Duration::from_nanos(wait_ns) }
+        })
+    }
+
+    /// Counts a credential of a client's address that was refused.
+    pub(crate) fn failed(&self, client: SocketAddr, now_ns: u64) {
+        self.budgets.failed(client.ip(), &self.limits().address, now_ns);
     }
 
     /// Other bounds hold from now on. Who is in stays in.
@@ -146,7 +174,7 @@ pub(crate) fn enter<H: Handler>(
     }
     let charge = shard.edge.charge(peer, shard.clock.now())?;
     Ok(charge.map(|charge| {
-        let (proxy, header) = (None, None);
-        Box::new(Entrance { charge: Some(charge), proxy, header, by_field: false })
+        let (proxy, header, is_secure) = (None, None, None);
+        Box::new(Entrance { charge: Some(charge), proxy, header, by_field: false, is_secure })
     }))
 }

@@ -70,7 +70,7 @@ use corecast_hub::ConnId;
 pub use arrival::Arrival;
 pub use config::{Backend, Config};
 pub use context::Context;
-pub use edge::{Limits, TooMany, UserCharge};
+pub use edge::{Limits, TooMany, TooManyFailures, UserCharge};
 pub use engine::Engine;
 pub use error::{PublishError, ShardPanic, StartError};
 pub use feed::{Feed, TimerContext, UpdateOptions};

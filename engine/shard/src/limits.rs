@@ -127,6 +127,11 @@ pub const MESH_JOBS_PER_TURN_MAX: u32 = 4_096;
 /// (subscriptions, ticks, leaves) must not wait for publishers that never do.
 pub const MESH_OWN_JOBS_MAX: usize = 4_096;
 
+/// Time in which a Close that is not to wait for what is queued must have left; then its
+/// connection is cut. A session's end by the clock is noticed 50 ms late, and this 50 ms: together
+/// well within the second that it has.
+pub const CLOSE_NOW_WITHIN: Duration = Duration::from_millis(500);
+
 /// Bytes that a closing connection's peer may still send before its socket is closed under it.
 pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
 

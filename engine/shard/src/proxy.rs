@@ -9,6 +9,7 @@ use bytes::Bytes;
 use corecast_gate::network::any_contains;
 use corecast_gate::proxy::{
     Client, ProxyHeader, Spoken, Versions, client_by_forwarded, client_by_x_forwarded_for,
+    secure_by_forwarded, secure_by_x_forwarded_proto,
 };
 use corecast_hub::ConnId;
 use corecast_wire::Request;
@@ -38,7 +39,7 @@ pub(crate) fn entrance(config: &ProxyConfig, peer: SocketAddr) -> Option<Box<Ent
     };
     let header = versions.map(|versions| Box::new(ProxyHeader::new(versions)));
     let by_field = config.header != Field::None;
-    Some(Box::new(Entrance { charge: None, proxy: None, header, by_field }))
+    Some(Box::new(Entrance { charge: None, proxy: None, header, by_field, is_secure: None }))
 }
 
 /// Goes on with the PROXY header of a connection that owes one. Ready with false when the
@@ -82,6 +83,7 @@ pub(crate) fn client_of<H: Handler>(
             let body = format!("{problem}\n");
             response(400, &[], body.as_bytes()).map_or_else(|_| Bytes::new(), Bytes::from)
         })?;
+        entrance.is_secure = secure_by_fields(&limits.proxy, request);
         if let Client::Known(client) = client {
             entrance.proxy.get_or_insert(slot.peer);
             slot.peer = client;
@@ -159,18 +161,35 @@ fn heard<H: Handler>(shard: &Shard<H>, slot: &mut Slot<H::Data>, spoken: Spoken)
 }
 
 fn by_fields(config: &ProxyConfig, request: &Request<'_>) -> Result<Client, String> {
-    let values = |name: &str| -> Vec<&str> {
-        let named = request.headers().filter(|(have, _)| have.eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value).collect()
-    };
     let client = match config.header {
         Field::None => return Ok(Client::Unsaid),
         Field::XForwardedFor => {
-            client_by_x_forwarded_for(values("x-forwarded-for").into_iter(), &config.trusted)
+            let lines = values(request, "x-forwarded-for");
+            client_by_x_forwarded_for(lines.into_iter(), &config.trusted)
         }
-        Field::Forwarded => client_by_forwarded(values("forwarded").into_iter(), &config.trusted),
+        Field::Forwarded => {
+            client_by_forwarded(values(request, "forwarded").into_iter(), &config.trusted)
+        }
     };
     client.map_err(|error| error.to_string())
+}
+
+/// Whether the client came by TLS to the proxy that speaks for it, if that says.
+fn secure_by_fields(config: &ProxyConfig, request: &Request<'_>) -> Option<bool> {
+    match config.header {
+        Field::None => None,
+        Field::XForwardedFor => {
+            secure_by_x_forwarded_proto(values(request, "x-forwarded-proto").into_iter())
+        }
+        Field::Forwarded => {
+            secure_by_forwarded(values(request, "forwarded").into_iter(), &config.trusted)
+        }
+    }
+}
+
+fn values<'r>(request: &'r Request<'_>, name: &str) -> Vec<&'r str> {
+    let named = request.headers().filter(|(have, _)| have.eq_ignore_ascii_case(name));
+    named.map(|(_, value)| value).collect()
 }
 
 /// A trusted proxy said something that cannot be understood, or nothing.

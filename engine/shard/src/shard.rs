@@ -18,6 +18,7 @@ use corecast_wire::{CloseCode, Receiver, ReceiverLimits, Role};
 
 use crate::carrier::{self, with_node};
 use crate::clock::Clock;
+use crate::closing::{Closes, Parting};
 use crate::compression::Compression;
 use crate::config::Config;
 use crate::context::Context;
@@ -106,7 +107,7 @@ pub(crate) struct Shard<H: Handler> {
     /// When the sweep looks at each connection again, by its index.
     pub(crate) looks: RefCell<Vec<Timestamp>>,
     /// Closes that the handler asked for, to be done when its call is over.
-    pub(crate) closes: RefCell<Vec<(ConnId, CloseCode, Box<str>)>>,
+    pub(crate) closes: Closes,
     /// Filled and emptied by `note_slow`.
     slow: RefCell<Vec<(ConnId, SlowReason)>>,
     congested: Cell<u32>,
@@ -205,7 +206,7 @@ impl<H: Handler> Shard<H> {
             holding_back: Signal::default(),
             published: RefCell::new(Vec::new()),
             looks: RefCell::default(),
-            closes: RefCell::new(Vec::new()),
+            closes: Closes::default(),
             slow: RefCell::new(Vec::new()),
             congested: Cell::new(0),
             tls,
@@ -377,7 +378,14 @@ impl<H: Handler> Shard<H> {
 
     /// Begins the closing handshake of a connection. Nothing happens when it is closing already, or
     /// gone.
-    pub(crate) fn close(&self, conn: ConnId, by: ClosedBy, code: CloseCode, reason: &str) {
+    pub(crate) fn close(
+        &self,
+        conn: ConnId,
+        by: ClosedBy,
+        code: CloseCode,
+        reason: &str,
+        flush: Flush,
+    ) {
         let mut slots = self.slots.borrow_mut();
         let Some(slot) = slot_mut(&mut slots, conn) else { return };
         self.look_again(conn);
@@ -385,7 +393,7 @@ impl<H: Handler> Shard<H> {
             slot.session.lost(by, reason);
             slot.abort(&self.turns);
         } else if let Some(frame) = slot.session.close(by, code, reason, self.clock.now()) {
-            self.hub.borrow_mut().close(conn, frame, Flush::Queued);
+            self.hub.borrow_mut().close(conn, frame, flush);
         }
     }
 
@@ -408,9 +416,8 @@ impl<H: Handler> Shard<H> {
     /// publishers' room.
     pub(crate) fn settle(&self) {
         carrier::settle(self);
-        loop {
-            let Some((conn, code, reason)) = self.closes.borrow_mut().pop() else { break };
-            self.close(conn, ClosedBy::Handler, code, &reason);
+        while let Some(Parting { conn, code, reason, flush }) = self.closes.pop() {
+            self.close(conn, ClosedBy::Handler, code, &reason, flush);
         }
         self.note_slow();
         let hub = self.hub.borrow();

@@ -9,8 +9,8 @@ use corecast_hub::{Flush, Hub, Timestamp};
 use corecast_wire::Frame;
 
 use crate::handler::Handler;
-use crate::meter;
 use crate::shard::{Shard, Slot};
+use crate::{closing, meter};
 
 /// The time between two looks.
 const TICK: Duration = Duration::from_millis(50);
@@ -32,6 +32,7 @@ pub(crate) async fn run<H: Handler>(shard: Rc<Shard<H>>) {
         shard.wakes.look_at_wall(shard.clock);
         shard.edge.lingering.expire(shard.clock.now());
         meter::release(&shard, shard.clock.now());
+        closing::cut_off(&shard, shard.clock.now());
         let slots = shard.slots.borrow().capacity();
         if next >= slots {
             next = 0;

@@ -321,12 +321,17 @@ fn try_answer<H: Handler>(
     })
 }
 
-/// Whether TLS stands in between, and the client's certificate in DER, if it has shown one.
+/// Whether the client came by TLS, to us or to a proxy that is believed, and its certificate in
+/// DER, if it has shown one.
 fn came_in_by<H: Handler>(shard: &Shard<H>, conn: ConnId) -> (bool, Option<Vec<u8>>) {
     let slots = shard.slots.borrow();
     let slot = slots.get(conn.index as usize).and_then(Option::as_ref);
     slot.map_or((false, None), |slot| {
-        (slot.stream.is_secure(), slot.stream.client_certificate().map(<[u8]>::to_vec))
+        let said = slot.entrance.as_ref().and_then(|entrance| entrance.is_secure);
+        (
+            said.unwrap_or(slot.stream.is_secure()),
+            slot.stream.client_certificate().map(<[u8]>::to_vec),
+        )
     })
 }
 

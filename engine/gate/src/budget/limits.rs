@@ -15,6 +15,12 @@ pub const ADDRESS_ENTRIES_MAX: u32 = 65_536;
 /// The most entries that one table has.
 pub const ENTRIES_CEILING: u32 = 1 << 24;
 
+/// Credentials of one address that are refused in a second, on average, by default.
+pub const ADDRESS_AUTH_FAILURES_PER_SECOND_MAX: u32 = 1;
+
+/// The same at once: an office whose tokens have all become bad.
+pub const ADDRESS_AUTH_FAILURES_BURST: u32 = 200;
+
 /// Bits of an IPv6 address that are one subscriber's, by default: providers give away no less.
 pub const IPV6_PREFIX: u8 = 64;
 

@@ -115,6 +115,29 @@ impl Table {
         }
     }
 
+    /// Whether `key` may do once more what [`spend`](Self::spend) counts. Nothing is counted here.
+    ///
+    /// # Errors
+    /// Where it did so too often: the nanoseconds until it may.
+    pub fn check(&self, key: u128, bounds: &Bounds, now_ns: u64) -> Result<(), u64> {
+        let mut level = match self.index.get(&key) {
+            Some(&place) => self.entries[place as usize].level,
+            None if self.index.len() >= bounds.entries_max as usize => self.overflow.level,
+            None => return Ok(()),
+        };
+        bounds.rate.take(&mut level, 1, now_ns)
+    }
+
+    /// Counts once what `key` did, if it may have done it.
+    pub fn spend(&mut self, key: u128, bounds: &Bounds, now_ns: u64) {
+        let place = match self.index.get(&key) {
+            Some(&place) => Place(place),
+            None => self.place_for(key, bounds, now_ns),
+        };
+        // What is more than it may is counted no further: it is to end some time.
+        let _ = bounds.rate.take(&mut self.entry_mut(place).level, 1, now_ns);
+    }
+
     /// Connections of this key; of who has no entry, none.
     #[must_use]
     pub fn connections(&self, key: u128) -> u32 {
@@ -261,6 +284,23 @@ mod tests {
         assert!(table.len() < 300 && table.entries.len() < 300, "{}", table.len());
         assert_eq!((table.connections(u128::MAX), table.overflow()), (1, 0));
         table.leave(staying);
+    }
+
+    #[test]
+    fn what_is_only_looked_at_is_not_counted() {
+        let bounds = bounds(0, Rate::new(1, 2), 1);
+        let mut table = Table::default();
+        for _ in 0..10 {
+            assert_eq!(table.check(1, &bounds, SECOND), Ok(()));
+        }
+        assert!(table.is_empty());
+        (0..5).for_each(|_| table.spend(1, &bounds, SECOND));
+        assert_eq!(table.check(1, &bounds, SECOND), Err(SECOND));
+        assert_eq!(table.check(1, &bounds, 2 * SECOND), Ok(()), "it is not punished for ever");
+        // Those for whom there is no entry share one.
+        assert_eq!(table.check(2, &bounds, SECOND), Ok(()));
+        (0..2).for_each(|_| table.spend(2, &bounds, SECOND));
+        assert_eq!(table.check(3, &bounds, SECOND), Err(SECOND));
     }
 
     #[test]

@@ -5,7 +5,13 @@ use proptest::prelude::*;
 
 fn origins(allow: &[&str], same: bool) -> Origins {
     let allow = allow.iter().map(|&text| text.to_owned()).collect();
-    Origins::new(&OriginRules { allow, same, absent: true }).expect("rules")
+    let hosts = ["a.test", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
+    Origins::new(&OriginRules { allow, same, hosts, absent: true }).expect("rules")
+}
+
+fn named(hosts: &[&str]) -> Result<Origins, OriginRuleError> {
+    let hosts = hosts.iter().map(|&text| text.to_owned()).collect();
+    Origins::new(&OriginRules { hosts, ..OriginRules::default() })
 }
 
 #[test]
@@ -165,7 +171,47 @@ fn programs_send_no_origin() {
     let rules = OriginRules { absent: false, ..OriginRules::default() };
     let strict = Origins::new(&rules).expect("rules");
     assert_eq!(strict.check(None, Some("a.test"), false), Err(OriginDenied::Absent));
-    assert_eq!(strict.check(Some("http://a.test"), Some("a.test"), false), Ok(()));
+    assert_eq!(strict.check(Some("http://localhost"), Some("localhost"), false), Ok(()));
+}
+
+#[test]
+fn a_name_that_somebody_else_lets_lead_here_is_not_ours() {
+    // The page of whoever has the name asks for that name, as a page of ours would for ours.
+    let judge = |origins: &Origins, authority: &str| {
+        origins.check(Some(&format!("http://{authority}")), Some(authority), false)
+    };
+    let by_address = named(&[]).expect("no hosts");
+    for ours in ["127.0.0.1:9001", "192.0.2.7", "[::1]:9001", "localhost", "LOCALHOST:9001"] {
+        assert_eq!(judge(&by_address, ours), Ok(()), "{ours}");
+    }
+    for foreign in
+        ["evil.test", "evil.test:9001", "localhost.evil.test", "127.0.0.1.evil.test", "1.2.3", "7"]
+    {
+        assert_eq!(judge(&by_address, foreign), Err(OriginDenied::Unnamed), "{foreign}");
+    }
+    let by_name = named(&["app.example", "B.example:8443", "[2001:DB8::1]"]).expect("hosts");
+    for ours in ["app.example", "APP.example:9001", "b.example:8443", "[2001:db8:0::1]:9001"] {
+        assert_eq!(judge(&by_name, ours), Ok(()), "{ours}");
+    }
+    for foreign in ["b.example", "b.example:8444", "x.app.example", "127.0.0.1", "localhost"] {
+        assert_eq!(judge(&by_name, foreign), Err(OriginDenied::Unnamed), "{foreign}");
+    }
+}
+
+#[test]
+fn a_host_that_can_never_be_meant_is_refused() {
+    for (host, word) in [
+        ("https://a.test", "no scheme"),
+        ("a.test.", "dot"),
+        ("*.a.test", "a name or an address"),
+        ("a.test/x", "a name or an address"),
+        ("a.test:0", "a name or an address"),
+        ("", "a name or an address"),
+    ] {
+        let told = named(&[host]).expect_err("no host").to_string();
+        assert!(told.contains(word) && told.contains(host), "{host}: {told}");
+    }
+    assert_eq!(named(&["a"; ORIGINS_MAX + 1]).expect_err("many"), OriginRuleError::TooMany);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! whatever a client wrote stands to the left of what its first proxy added.
 
 use super::hop::{Client, Hop, HopError, address, node, walk};
-use crate::network::Network;
+use crate::network::{Network, any_contains};
 
 /// The client by `X-Forwarded-For`: the rightmost address that is not itself believed. `lines` are
 /// the values of all fields of that name, in their order.
@@ -33,16 +33,61 @@ pub fn client_by_forwarded<'a>(
     walk(hops, trusted)
 }
 
+/// Whether the client came to the first proxy that is believed by TLS, as `X-Forwarded-Proto` has
+/// it. None: nobody says, or two say different things. `lines` as above.
+pub fn secure_by_x_forwarded_proto<'a>(lines: impl Iterator<Item = &'a str>) -> Option<bool> {
+    let mut said = lines.flat_map(|line| line.split(',')).map(|scheme| is_https(scheme.trim()));
+    let first = said.next()?;
+    if said.all(|other| other == first) { first } else { None }
+}
+
+/// The same by the `proto` of `Forwarded`, of the element that [`client_by_forwarded`] ends at.
+pub fn secure_by_forwarded<'a>(
+    lines: impl DoubleEndedIterator<Item = &'a str>,
+    trusted: &[Network],
+) -> Option<bool> {
+    let mut is_secure = None;
+    for line in lines.rev() {
+        for element in elements_of(line).ok()?.into_iter().rev() {
+            is_secure = element.is_secure;
+            match element.hop {
+                Hop::Address(address) if any_contains(trusted, address.ip()) => {}
+                _ => return is_secure,
+            }
+        }
+    }
+    is_secure
+}
+
+fn is_https(scheme: &str) -> Option<bool> {
+    let is = |known: &str| scheme.eq_ignore_ascii_case(known);
+    match (is("https") || is("wss"), is("http") || is("ws")) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
+    }
+}
+
+/// What one proxy has added.
+struct Element {
+    hop: Hop,
+    is_secure: Option<bool>,
+}
+
 /// The hops of one line, in their order.
 fn hops_of(line: &str) -> Result<Vec<Hop>, HopError> {
+    Ok(elements_of(line)?.into_iter().map(|element| element.hop).collect())
+}
+
+fn elements_of(line: &str) -> Result<Vec<Element>, HopError> {
     let mut rest = line.trim();
-    let mut hops = Vec::new();
+    let mut elements = Vec::new();
     while !rest.is_empty() {
-        let hop;
-        (hop, rest) = element(rest)?;
-        hops.extend(hop);
+        let next;
+        (next, rest) = element(rest)?;
+        elements.extend(next);
     }
-    Ok(hops)
+    Ok(elements)
 }
 
 //= RFC 7239 §4
@@ -50,9 +95,9 @@ fn hops_of(line: &str) -> Result<Vec<Hop>, HopError> {
 //#     [ forwarded-pair ] *( ";" [ forwarded-pair ] )
 /// One element, and what stands behind its comma. An empty one is no hop; one without `for` is a
 /// hop that does not say.
-fn element(text: &str) -> Result<(Option<Hop>, &str), HopError> {
+fn element(text: &str) -> Result<(Option<Element>, &str), HopError> {
     let mut rest = text.trim_start();
-    let (mut hop, mut is_empty) = (None, true);
+    let (mut hop, mut is_secure, mut is_empty) = (None, None, true);
     loop {
         match rest.as_bytes().first() {
             None => break,
@@ -71,11 +116,14 @@ fn element(text: &str) -> Result<(Option<Hop>, &str), HopError> {
                 if name.eq_ignore_ascii_case("for") && hop.replace(node(&value)?).is_some() {
                     return Err(HopError::Malformed);
                 }
+                if name.eq_ignore_ascii_case("proto") {
+                    is_secure = is_https(&value);
+                }
             }
         }
     }
-    let hop = if is_empty { None } else { Some(hop.unwrap_or(Hop::Hidden)) };
-    Ok((hop, rest))
+    let element = Element { hop: hop.unwrap_or(Hop::Hidden), is_secure };
+    Ok(((!is_empty).then_some(element), rest))
 }
 
 /// `name=value`, and what stands behind it: nothing, a semicolon or a comma.

@@ -9,7 +9,10 @@ mod v2;
 
 use core::net::SocketAddr;
 
-pub use forwarded::{client_by_forwarded, client_by_x_forwarded_for};
+pub use forwarded::{
+    client_by_forwarded, client_by_x_forwarded_for, secure_by_forwarded,
+    secure_by_x_forwarded_proto,
+};
 pub use hop::{Client, HopError};
 
 /// Versions of the PROXY protocol that are taken.

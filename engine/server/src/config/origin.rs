@@ -11,21 +11,23 @@ pub(crate) struct OriginConfig {
     pub(crate) allow: Vec<String>,
     /// Whether pages of the server itself may connect.
     pub(crate) same: bool,
+    /// What the server itself is called; none: addresses and `localhost`.
+    pub(crate) hosts: Vec<String>,
     /// Whether who sends no `Origin` may connect.
     pub(crate) absent: bool,
 }
 
 impl Default for OriginConfig {
     fn default() -> Self {
-        let OriginRules { allow, same, absent } = OriginRules::default();
-        Self { allow, same, absent }
+        let OriginRules { allow, same, hosts, absent } = OriginRules::default();
+        Self { allow, same, hosts, absent }
     }
 }
 
 impl OriginConfig {
     /// The rules as the gate takes them.
     pub(crate) fn rules(&self) -> OriginRules {
-        let Self { allow, same, absent } = self.clone();
-        OriginRules { allow, same, absent }
+        let Self { allow, same, hosts, absent } = self.clone();
+        OriginRules { allow, same, hosts, absent }
     }
 }

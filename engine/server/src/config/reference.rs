@@ -225,6 +225,15 @@ const OWN: &[Key] = &[
         a silence.",
     )
     .reloadable(),
+    key(
+        "address.auth_failures_per_second_max",
+        "credentials/s",
+        "Tokens, or what the hook is told, of one address that are refused in a second, on \
+        average; then all are, with 429, for a while; 0: any number.",
+    )
+    .reloadable(),
+    key("address.auth_failures_burst", "credentials", "The same at once, after a silence.")
+        .reloadable(),
     key("address.ipv6_prefix", "bits", "Bits of an IPv6 address that are one client's.")
         .reloadable(),
     key(
@@ -257,9 +266,14 @@ const OWN: &[Key] = &[
     )
     .one_of(&["none", "v1", "v2", "any"])
     .reloadable(),
-    key("proxy.header", "", "In which header field they name the client.")
-        .one_of(&["none", "x-forwarded-for", "forwarded"])
-        .reloadable(),
+    key(
+        "proxy.header",
+        "",
+        "In which header field they name the client; whether it came to them by https, they say \
+        in `X-Forwarded-Proto`, or in `Forwarded` as well.",
+    )
+    .one_of(&["none", "x-forwarded-for", "forwarded"])
+    .reloadable(),
     key("topics.topic_bytes_max", "bytes", "Bytes of a topic's name at most."),
     key("topics.topics_max", "topics", "Topics of one shard at most."),
     key("topics.subscriptions_max", "subscriptions", "Subscriptions of one connection at most."),

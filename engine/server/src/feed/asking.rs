@@ -81,7 +81,7 @@ impl Desk<'_> {
                 }
                 // A token that is no good is refused without a question.
                 let guest = self.verified(&auth.token).ok()?;
-                Question::stay(guest.user.as_deref(), client).to_json()
+                Question::stay(guest.user.as_deref(), client, state.told()).to_json()
             }
             // Who is not known yet is refused without a question.
             _ if !matches!(state, State::Open(_)) => return None,

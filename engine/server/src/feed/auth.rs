@@ -28,7 +28,7 @@ impl Open {
             refuse(context, auth.id.as_ref(), None, &refusal);
             return false;
         }
-        let renewed = desk.guest(&auth.token).map_err(|denied| Refusal::from(&denied));
+        let renewed = desk.guest(&auth.token, context).map_err(|denied| Refusal::from(&denied));
         if let Err(refusal) = renewed.and_then(|guest| self.become_guest(guest, context)) {
             refuse(context, auth.id.as_ref(), None, &refusal);
             return true;
@@ -45,17 +45,28 @@ impl Open {
         reply(context, &Event::Authenticated(Authenticated { id: id.cloned(), user, expires }));
     }
 
-    /// The time of the guest may be over: then the connection is closed.
-    pub(super) fn wake(&self, context: &mut Context<'_>) -> bool {
+    /// The time of the guest may be over: then the connection is closed. So may be that of some
+    /// subscriptions: they end.
+    pub(super) fn wake(&mut self, settings: &FeedSettings, context: &mut Context<'_>) -> bool {
         let wall_ns = context.feed().wall_ns();
-        if !self.guest.is_expired(wall_ns) {
-            // The clock was set back meanwhile.
-            context.wake_at_wall(self.guest.expires_ns());
-            return false;
+        if self.guest.is_expired(wall_ns) {
+            let code = corecast_feed::CloseCode::Unauthenticated.code();
+            // What waits to be sent is no longer his.
+            context.close_now(CloseCode(code), EXPIRED);
+            return true;
         }
-        let code = corecast_feed::CloseCode::Unauthenticated.code();
-        context.close(CloseCode(code), EXPIRED);
-        true
+        let ended = self.subscriptions.ended(wall_ns.div_euclid(NS_OF_SECOND));
+        self.end(ended, ErrorCode::Unauthenticated, settings, context);
+        // The clock may have been set back meanwhile.
+        self.wake_in_time(context);
+        false
+    }
+
+    /// Has the connection woken when the first of its times is over.
+    pub(super) fn wake_in_time(&self, context: &mut Context<'_>) {
+        let end_s = self.subscriptions.first_end_s();
+        let ends = [self.guest.expires_ns(), end_s.map(|it| it.saturating_mul(NS_OF_SECOND))];
+        context.wake_at_wall(ends.into_iter().flatten().min());
     }
 
     fn become_guest(&mut self, mut guest: Guest, context: &mut Context<'_>) -> Result<(), Refusal> {
@@ -76,8 +87,8 @@ impl Open {
                 return Err(Refusal::new(ErrorCode::Forbidden, message));
             }
         }
-        context.wake_at_wall(guest.expires_ns());
         self.guest = guest;
+        self.wake_in_time(context);
         Ok(())
     }
 
@@ -85,21 +96,32 @@ impl Open {
     fn end_what_is_not_allowed(&mut self, settings: &FeedSettings, context: &mut Context<'_>) {
         let guest = &self.guest;
         let lost = |name: &&str| !guest.may(Verb::Subscribe, name);
-        let names: Vec<String> =
-            self.subscriptions.names().filter(lost).map(str::to_owned).collect();
+        let names = self.subscriptions.names().filter(lost).map(Into::into).collect();
+        self.end(names, ErrorCode::Forbidden, settings, context);
+    }
+
+    /// Ends subscriptions from our side, and says so, and why.
+    fn end(
+        &mut self,
+        names: Vec<Box<str>>,
+        code: ErrorCode,
+        settings: &FeedSettings,
+        context: &mut Context<'_>,
+    ) {
         let mut ok = Vec::new();
         for name in names {
             if self.leave(&name, settings, context).is_ok() {
-                ok.push(name.into());
+                ok.push(name.into_string().into());
             }
         }
         if !ok.is_empty() {
-            let code = Some(ErrorCode::Forbidden);
-            let event = Unsubscribed { id: None, ok, code, errors: Vec::new() };
+            let event = Unsubscribed { id: None, ok, code: Some(code), errors: Vec::new() };
             reply(context, &Event::Unsubscribed(event));
         }
     }
 }
+
+const NS_OF_SECOND: i64 = 1_000_000_000;
 
 /// Why a session has ended that nobody has renewed.
 const EXPIRED: &str =

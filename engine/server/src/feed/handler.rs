@@ -7,7 +7,7 @@ use super::upgrade::{Accepted, accept, named};
 use crate::auth::Gatekeeper;
 use crate::config::feed::FeedConfig;
 use crate::config::shared::{Cache, Shared};
-use crate::doorkeeper::Entry;
+use crate::doorkeeper::Judged;
 use crate::guest::Guest;
 use crate::hook::Clerk;
 use corecast::{Context, Event, Message, Reject, TimerContext, Upgrade};
@@ -49,8 +49,8 @@ impl FeedHandler {
     }
 
     /// Accepts who was let in, or is to say who he is.
-    pub(crate) fn accept(&self, request: &Upgrade<'_>, entry: Entry) -> Accepted {
-        accept(request, entry)
+    pub(crate) fn accept(&self, request: &Upgrade<'_>, judged: Judged) -> Accepted {
+        accept(request, judged)
     }
 
     /// See [`corecast::Handler::on_open`].

@@ -8,6 +8,8 @@ pub(crate) struct Subscriptions {
     by_name: BTreeMap<Box<str>, Held>,
     /// Where `max_hz` chose the variant: its name, by the name that was asked for. Both mean it.
     by_asked: BTreeMap<Box<str>, Box<str>>,
+    /// When those end that do before their session, in seconds since 1970.
+    ends_s: BTreeMap<Box<str>, i64>,
 }
 
 /// A name that a session holds.
@@ -47,6 +49,22 @@ impl Subscriptions {
         self.by_name.insert(granted_as, Held { waits_for, asked_as });
     }
 
+    /// Lets a name that is held end then.
+    pub(crate) fn end_at(&mut self, granted_as: &str, end_s: i64) {
+        self.ends_s.insert(granted_as.into(), end_s);
+    }
+
+    /// When the first of them ends.
+    pub(crate) fn first_end_s(&self) -> Option<i64> {
+        self.ends_s.values().min().copied()
+    }
+
+    /// Those that have ended by now.
+    pub(crate) fn ended(&self, now_s: i64) -> Vec<Box<str>> {
+        let ended = self.ends_s.iter().filter(|(_, end_s)| **end_s <= now_s);
+        ended.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Whether this command has been waiting for the name; from now on nobody does.
     pub(crate) fn answered(&mut self, granted_as: &str, token: u64) -> bool {
         let held = self.by_name.get_mut(granted_as);
@@ -57,6 +75,7 @@ impl Subscriptions {
     /// Forgets what is held under a granted name.
     pub(crate) fn remove(&mut self, granted_as: &str) {
         let removed = self.by_name.remove(granted_as);
+        self.ends_s.remove(granted_as);
         if let Some(asked_as) = removed.and_then(|held| held.asked_as) {
             self.by_asked.remove(&asked_as);
         }
@@ -97,5 +116,21 @@ mod tests {
         assert_eq!(held.len(), 1);
         held.remove("quote.A@100ms");
         assert!(held.is_empty() && held.by_asked.is_empty());
+    }
+
+    #[test]
+    fn what_ends_early_is_told_once_and_what_is_left_before_is_not() {
+        let mut held = Subscriptions::default();
+        for (name, end_s) in [("a", Some(20)), ("b", Some(10)), ("c", Some(10)), ("d", None)] {
+            held.hold(name, name.into(), None);
+            end_s.into_iter().for_each(|end_s| held.end_at(name, end_s));
+        }
+        held.take("c");
+        assert_eq!((held.first_end_s(), held.ended(9)), (Some(10), Vec::new()));
+        assert_eq!(held.ended(10), ["b".into()]);
+        held.remove("b");
+        assert_eq!((held.first_end_s(), held.ended(19)), (Some(20), Vec::new()));
+        held.remove("a");
+        assert_eq!((held.first_end_s(), held.len()), (None, 1));
     }
 }

@@ -7,9 +7,10 @@ use super::refusal::Refusal;
 use super::session::{Desk, refuse, reply};
 use super::settings::FeedSettings;
 use super::subscribe::Subscribing;
+use crate::clock;
 use crate::config::feed::SendRight;
 use crate::guest::Guest;
-use crate::hook::Verdict;
+use crate::hook::{self, Verdict};
 use corecast::{Context, Encoding, Member, Policy};
 use corecast_feed::event::{Event, Pong};
 use corecast_feed::{Command, ErrorCode, Subprotocol};
@@ -19,6 +20,8 @@ use corecast_gate::{Permissions, Verb};
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(super) client: Box<str>,
+    /// What the hook is told of the request that it came with.
+    pub(super) told: Option<Box<hook::Request>>,
     pub(super) guest: Guest,
     pub(super) subscriptions: Subscriptions,
     pub(super) pending: Pending<Waiting>,
@@ -26,6 +29,8 @@ pub(crate) struct Open {
     pub(super) joined: bool,
     /// What the hook allows of the command that is done now; none: it sets no bound.
     only: Option<Permissions>,
+    /// Until when the hook allows it, in seconds since 1970; none: it sets no end.
+    pub(super) until_s: Option<i64>,
 }
 
 /// A command that waits for an answer of another shard.
@@ -45,7 +50,7 @@ impl Open {
     ///
     /// When a bound is reached.
     pub(super) fn begin(
-        client: Box<str>,
+        (client, told): (Box<str>, Option<Box<hook::Request>>),
         subprotocol: Subprotocol,
         guest: Guest,
         settings: &FeedSettings,
@@ -53,18 +58,20 @@ impl Open {
     ) -> Result<Self, Refusal> {
         let open = Self {
             client,
+            told,
             guest,
             subscriptions: Subscriptions::default(),
             pending: Pending::default(),
             joined: false,
             only: None,
+            until_s: None,
         };
         context.feed().speak(match subprotocol {
             Subprotocol::Json => Encoding::Json,
             Subprotocol::Binary => Encoding::Binary,
         });
         open.join(settings, context)?;
-        context.wake_at_wall(open.guest.expires_ns());
+        open.wake_in_time(context);
         Ok(open)
     }
 
@@ -80,7 +87,14 @@ impl Open {
         }
         match desk.verdict.take() {
             None => {}
-            Some(Verdict::Allowed(allowed)) => self.only = allowed.rights,
+            Some(verdict) if verdict.has_ended(clock::wall_s()) => {
+                let refusal = Refusal::new(ErrorCode::Forbidden, "it was allowed, until just now");
+                refuse(context, command.id(), None, &refusal);
+                return false;
+            }
+            Some(Verdict::Allowed(allowed)) => {
+                (self.only, self.until_s) = (allowed.rights, allowed.expires_at_s);
+            }
             Some(Verdict::Denied(reason)) => {
                 let refusal = Refusal::new(ErrorCode::Forbidden, reason);
                 refuse(context, command.id(), None, &refusal);
@@ -95,7 +109,7 @@ impl Open {
             }
         }
         self.act(command.clone(), desk.settings, context);
-        self.only = None;
+        (self.only, self.until_s) = (None, None);
         false
     }
 

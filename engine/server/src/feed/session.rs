@@ -15,9 +15,9 @@ use super::unauthenticated::{Outcome, Unauthenticated};
 use crate::auth::Gatekeeper;
 use crate::config::auth::AuthMode;
 use crate::config::hook::HookEvent;
-use crate::doorkeeper::Entry;
+use crate::doorkeeper::{Entry, Judged, too_often};
 use crate::guest::Guest;
-use crate::hook::{Asked, Clerk, Verdict};
+use crate::hook::{self, Asked, Clerk, Verdict};
 use corecast::{CloseCode, Context, Leaving, Message, SendStatus};
 use corecast_feed::event::{Event, GoingAway, Welcome, WelcomeAuth};
 use corecast_feed::value::Nanos;
@@ -50,7 +50,7 @@ pub(super) enum State {
 pub(crate) struct Upgraded {
     pub(crate) subprotocol: Subprotocol,
     /// None: it was taken up.
-    pub(crate) entry: Option<Entry>,
+    pub(crate) judged: Option<Judged>,
 }
 
 /// What a shard has for all its sessions.
@@ -73,7 +73,7 @@ impl Session {
     pub(crate) fn open(&mut self, settings: &FeedSettings, context: &mut Context<'_>) {
         let State::Upgraded(upgraded) = &mut self.state else { return };
         let subprotocol = upgraded.subprotocol;
-        let Some(entry) = upgraded.entry.take() else { return };
+        let Some(Judged { entry, told }) = upgraded.judged.take() else { return };
         let feed = context.feed();
         let (epoch, time) = (feed.epoch(), Nanos(feed.wall_ns()));
         let client = client_of(context.id(), epoch);
@@ -96,7 +96,7 @@ impl Session {
         reply(context, &Event::Welcome(welcome));
         match entry {
             Entry::Known(guest) => {
-                match Open::begin(client, subprotocol, guest, settings, context) {
+                match Open::begin((client, told), subprotocol, guest, settings, context) {
                     Ok(open) => self.state = State::Open(Box::new(open)),
                     Err(refusal) => {
                         context.close(CloseCode::TRY_AGAIN_LATER, &refusal.message);
@@ -106,7 +106,7 @@ impl Session {
             Entry::Unknown(within) => {
                 let until = context.now().after(within);
                 context.wake_at(Some(until));
-                let waiting = Unauthenticated { client, subprotocol, until };
+                let waiting = Unauthenticated { client, told, subprotocol, until };
                 self.state = State::Unauthenticated(Box::new(waiting));
             }
         }
@@ -153,7 +153,7 @@ impl Session {
     pub(crate) fn wake(&mut self, desk: &mut Desk<'_>, context: &mut Context<'_>) {
         let is_over = match self.state.settled_mut() {
             State::Unauthenticated(waiting) => waiting.wake(context),
-            State::Open(open) => open.wake(context),
+            State::Open(open) => open.wake(desk.settings, context),
             _ => false,
         };
         if let State::Asking(asking) = &self.state
@@ -302,6 +302,15 @@ impl State {
             _ => None,
         }
     }
+
+    /// What the hook is told of the request that it came with.
+    pub(super) fn told(&self) -> Option<&hook::Request> {
+        match self {
+            Self::Unauthenticated(waiting) => waiting.told.as_deref(),
+            Self::Open(open) => open.told.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 impl Desk<'_> {
@@ -315,7 +324,16 @@ impl Desk<'_> {
     /// # Errors
     ///
     /// Why it is refused.
-    pub(super) fn guest(&mut self, token: &str) -> Result<Guest, Denied> {
+    pub(super) fn guest(&mut self, token: &str, context: &Context<'_>) -> Result<Guest, Denied> {
+        context.may_try().map_err(|error| too_often(&error))?;
+        let guest = self.judged(token);
+        if guest.as_ref().is_err_and(Denied::is_guess) {
+            context.failed();
+        }
+        guest
+    }
+
+    fn judged(&mut self, token: &str) -> Result<Guest, Denied> {
         let guest = self.verified(token)?;
         let asks_hook = |clerk: &&mut Clerk| clerk.is_for(HookEvent::Connect);
         match self.verdict.take() {

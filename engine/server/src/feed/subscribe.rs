@@ -68,6 +68,9 @@ impl Open {
             self.joined = true;
             settings.audience.join();
         }
+        if self.until_s.is_some() {
+            self.wake_in_time(context);
+        }
         let results = context.feed().attach(token, requests);
         self.attached(token, results, part, settings, context);
     }
@@ -132,7 +135,7 @@ impl Open {
         let (seq, resume) = resume(command.resume.as_ref(), asked_as, &granted_as);
         let Stem::Topic(topic) = name.stem else {
             let granted = self.pattern(&name, asked_as, &terms, resume, context)?;
-            self.subscriptions.hold(&named, granted_as, None);
+            self.hold(&named, granted_as, None);
             return Ok(Asked::Pattern(granted));
         };
         let presence = terms.interval_ms == 0
@@ -147,8 +150,16 @@ impl Open {
             let wish = Wish { asked_as: asked_as.into(), terms, resume };
             subscribing.wishes.insert(granted_as.clone(), wish);
         }
-        self.subscriptions.hold(&named, granted_as, Some(token));
+        self.hold(&named, granted_as, Some(token));
         Ok(Asked::Topic(request))
+    }
+
+    /// Notes a name, for as long as it is allowed.
+    fn hold(&mut self, asked_as: &str, granted_as: Box<str>, waits_for: Option<u64>) {
+        if let Some(end_s) = self.until_s {
+            self.subscriptions.end_at(&granted_as, end_s);
+        }
+        self.subscriptions.hold(asked_as, granted_as, waits_for);
     }
 
     fn pattern(

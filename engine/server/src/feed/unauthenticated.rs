@@ -4,6 +4,7 @@
 use super::open::Open;
 use super::refusal::Refusal;
 use super::session::{Desk, refuse, reply};
+use crate::hook;
 use corecast::{CloseCode, Context, Timestamp};
 use corecast_feed::command::Auth;
 use corecast_feed::event::{Event, Pong};
@@ -13,6 +14,8 @@ use corecast_feed::{Command, ErrorCode, Subprotocol};
 #[derive(Debug)]
 pub(super) struct Unauthenticated {
     pub(super) client: Box<str>,
+    /// What the hook is told of its request.
+    pub(super) told: Option<Box<hook::Request>>,
     pub(super) subprotocol: Subprotocol,
     /// When `auth` must have come.
     pub(super) until: Timestamp,
@@ -64,12 +67,12 @@ impl Unauthenticated {
     }
 
     fn auth(&self, auth: &Auth<'_>, desk: &mut Desk<'_>, context: &mut Context<'_>) -> Outcome {
-        let guest = match desk.guest(&auth.token) {
+        let guest = match desk.guest(&auth.token, context) {
             Ok(guest) => guest,
             Err(denied) => {
                 let refusal = Refusal::from(&denied);
                 refuse(context, auth.id.as_ref(), None, &refusal);
-                if refusal.code == ErrorCode::Forbidden {
+                if matches!(refusal.code, ErrorCode::Forbidden | ErrorCode::TooMany) {
                     let reason = denied.reason();
                     context.close(CloseCode(denied.close_code()), &reason);
                 }
@@ -86,8 +89,8 @@ impl Unauthenticated {
             }
         };
         context.wake_at(None);
-        let (client, subprotocol) = (self.client.clone(), self.subprotocol);
-        match Open::begin(client, subprotocol, guest, desk.settings, context) {
+        let (named, subprotocol) = ((self.client.clone(), self.told.clone()), self.subprotocol);
+        match Open::begin(named, subprotocol, guest, desk.settings, context) {
             Ok(open) => {
                 open.tell_authenticated(auth.id.as_ref(), context);
                 Outcome::Opened(Box::new(open))

@@ -3,7 +3,7 @@
 use super::limits::USER_BYTES_MAX;
 use super::session::{Session, Upgraded};
 use crate::config::feed::Identity;
-use crate::doorkeeper::Entry;
+use crate::doorkeeper::Judged;
 use crate::guest::Guest;
 use crate::route::percent_decoded;
 use corecast::{Reject, Upgrade};
@@ -14,10 +14,10 @@ pub(crate) type Accepted = (Session, Option<&'static str>);
 
 /// Accepts in the client's first subprotocol that is known here. None of them known: none is
 /// echoed, and JSON is spoken.
-pub(crate) fn accept(request: &Upgrade<'_>, entry: Entry) -> Accepted {
+pub(crate) fn accept(request: &Upgrade<'_>, judged: Judged) -> Accepted {
     let agreed = negotiate(request.protocols());
-    let session =
-        Session::new(Upgraded { subprotocol: agreed.unwrap_or_default(), entry: Some(entry) });
+    let subprotocol = agreed.unwrap_or_default();
+    let session = Session::new(Upgraded { subprotocol, judged: Some(judged) });
     (session, agreed.map(Subprotocol::name))
 }
 

@@ -65,6 +65,20 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// Whether it is a yes that has ended.
+    pub(crate) fn has_ended(&self, wall_s: i64) -> bool {
+        matches!(self, Self::Allowed(allowed) if allowed.has_ended(wall_s))
+    }
+}
+
+impl Allowed {
+    /// Whether it holds no more.
+    pub(crate) fn has_ended(&self, wall_s: i64) -> bool {
+        self.expires_at_s.is_some_and(|end_s| wall_s >= end_s)
+    }
+}
+
 /// A reason fit for a client: short, and one line of it.
 fn reason_of(reason: Option<&str>) -> Box<str> {
     let Some(reason) = reason.filter(|reason| !reason.is_empty()) else {

@@ -7,6 +7,7 @@ use crate::config::hook::HookConfig;
 use crate::control::stopped;
 use corecast::Waker;
 use reqwest::{Client, StatusCode, redirect};
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -14,7 +15,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 /// A question on its way. Dropped without an answer, it is answered that nobody knows.
-#[derive(Debug)]
 pub(super) struct Job {
     body: Arc<str>,
     verdict: Arc<OnceLock<Verdict>>,
@@ -25,6 +25,13 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn new(body: Arc<str>, verdict: Arc<OnceLock<Verdict>>, waker: Waker) -> Self {
         Self { body, verdict, waker, asked_at: clock::now().into() }
+    }
+}
+
+/// The question may have secrets in it.
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("asked_at", &self.asked_at).finish_non_exhaustive()
     }
 }
 

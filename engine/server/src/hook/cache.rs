@@ -4,16 +4,23 @@ use super::answer::Verdict;
 use super::limits::REMEMBERED_BYTES_MAX;
 use corecast::Timestamp;
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Bounded in count and in time: the oldest goes first.
-#[derive(Debug)]
 pub(super) struct Cache {
     time: Duration,
     count_max: usize,
     by_question: HashMap<Arc<str>, (Verdict, Timestamp)>,
     in_order: VecDeque<(Timestamp, Arc<str>)>,
+}
+
+/// Questions may have secrets in them.
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("answers", &self.by_question.len()).finish_non_exhaustive()
+    }
 }
 
 impl Cache {

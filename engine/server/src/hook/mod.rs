@@ -11,12 +11,14 @@ pub(crate) mod limits;
 mod question;
 
 pub(crate) use answer::{Allowed, Verdict};
-pub(crate) use question::Question;
+pub(crate) use question::{Question, Request};
 
+use crate::clock;
 use crate::config::hook::{HookConfig, HookEvent};
 use ask::Job;
 use cache::Cache;
 use corecast::{Timestamp, Waker};
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -43,7 +45,7 @@ pub(crate) struct Clerk {
 }
 
 /// An answer that is to come.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Ticket {
     body: Arc<str>,
     verdict: Arc<OnceLock<Verdict>>,
@@ -56,6 +58,13 @@ pub(crate) enum Asked {
     Known(Verdict),
     /// It will be.
     Pending(Ticket),
+}
+
+/// The question may have secrets in it.
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("verdict", &self.verdict).finish_non_exhaustive()
+    }
 }
 
 impl Hook {
@@ -96,7 +105,9 @@ impl Clerk {
     /// Asks a [`Question`]. The waker is used when the answer is there.
     pub(crate) fn ask(&mut self, question: String, now: Timestamp, waker: Waker) -> Asked {
         let body: Arc<str> = question.into();
-        if let Some(verdict) = self.cache.find(&body, now) {
+        // A yes that has ended is asked for anew.
+        let remembered = self.cache.find(&body, now);
+        if let Some(verdict) = remembered.filter(|verdict| !verdict.has_ended(clock::wall_s())) {
             return Asked::Known(verdict);
         }
         let verdict = Arc::new(OnceLock::new());

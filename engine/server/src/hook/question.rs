@@ -4,6 +4,19 @@ use super::limits::HEADER_BYTES_MAX;
 use crate::config::hook::HookEvent;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a connection's request said that the hook is told. It is kept for as long as the hook may
+/// be asked about the connection again; its `Debug` leaves out what may be secret.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Request {
+    path: Box<str>,
+    address: Box<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Box<str>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<Box<str>, Vec<Box<str>>>,
+}
 
 /// A question. What it says is all that an answer is remembered by.
 #[derive(Debug, Serialize)]
@@ -19,51 +32,62 @@ pub(crate) struct Question<'a> {
     /// Of `subscribe` and `publish`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     topics: Vec<&'a str>,
-    /// Of `connect`: the request.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<&'a str>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    headers: BTreeMap<&'a str, Vec<&'a str>>,
+    /// Of `connect`.
+    #[serde(flatten)]
+    request: Option<&'a Request>,
 }
 
-impl<'a> Question<'a> {
-    /// May somebody connect?
+impl Request {
+    /// What is told of a request: these headers of it, and whose it is.
     ///
     /// # Errors
     ///
     /// When a header is too long to be told.
-    pub(crate) fn connect(
-        user: Option<&'a str>,
-        request: &'a corecast::Upgrade<'_>,
+    pub(crate) fn of(
+        request: &corecast::Upgrade<'_>,
         address: std::net::IpAddr,
-        names: &'a [String],
+        names: &[String],
     ) -> Result<Self, &'static str> {
-        let mut headers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut headers: BTreeMap<Box<str>, Vec<Box<str>>> = BTreeMap::new();
         for (name, value) in request.headers() {
             let wanted = names.iter().find(|wanted| wanted.eq_ignore_ascii_case(name));
             if let Some(wanted) = wanted {
                 if value.len() > HEADER_BYTES_MAX {
                     return Err("a header is too long");
                 }
-                headers.entry(wanted).or_default().push(value);
+                headers.entry(wanted.as_str().into()).or_default().push(value.into());
             }
         }
-        Ok(Self {
-            path: Some(request.path()),
-            address: Some(address.to_string()),
-            origin: request.origin(),
-            headers,
-            ..Self::about(HookEvent::Connect, user, None, Vec::new())
-        })
+        let address = address.to_string().into();
+        let (path, origin) = (request.path().into(), request.origin().map(Into::into));
+        Ok(Self { path, address, origin, headers })
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.headers.keys().collect();
+        f.debug_struct("Request")
+            .field("path", &self.path)
+            .field("address", &self.address)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Question<'a> {
+    /// May somebody connect?
+    pub(crate) fn connect(user: Option<&'a str>, request: &'a Request) -> Self {
+        Self { request: Some(request), ..Self::about(HookEvent::Connect, user, None, Vec::new()) }
     }
 
-    /// May a client that says now who it is stay?
-    pub(crate) fn stay(user: Option<&'a str>, client: &'a str) -> Self {
-        Self::about(HookEvent::Connect, user, Some(client), Vec::new())
+    /// May a client that says now who it is stay? It came with this request.
+    pub(crate) fn stay(
+        user: Option<&'a str>,
+        client: &'a str,
+        request: Option<&'a Request>,
+    ) -> Self {
+        Self { request, ..Self::about(HookEvent::Connect, user, Some(client), Vec::new()) }
     }
 
     /// May a client subscribe to these topics and patterns, or publish to this topic?
@@ -88,8 +112,7 @@ impl<'a> Question<'a> {
         client: Option<&'a str>,
         topics: Vec<&'a str>,
     ) -> Self {
-        let (path, address, origin, headers) = Default::default();
-        Self { event, user, client, topics, path, address, origin, headers }
+        Self { event, user, client, topics, request: None }
     }
 }
 
@@ -108,5 +131,18 @@ mod tests {
         let publish = Question::topics(HookEvent::Publish, Some("u1"), "c1", vec!["a"]);
         assert_ne!(publish.to_json(), ask(Some("u1"), "c1"));
         assert_eq!(publish.to_json(), r#"{"event":"publish","user":"u1","topics":["a"]}"#);
+    }
+
+    #[test]
+    fn a_request_is_told_whole_and_logged_without_its_headers() {
+        let headers = BTreeMap::from([("cookie".into(), vec!["secret".into()])]);
+        let (path, address) = ("/feed".into(), "192.0.2.1".into());
+        let request = Request { path, address, origin: None, headers };
+        let told = r#""path":"/feed","address":"192.0.2.1","headers":{"cookie":["secret"]}}"#;
+        let connect = Question::connect(Some("u1"), &request);
+        assert_eq!(connect.to_json(), format!(r#"{{"event":"connect","user":"u1",{told}"#));
+        let stay = Question::stay(None, "c1", Some(&request));
+        assert_eq!(stay.to_json(), format!(r#"{{"event":"connect","client":"c1",{told}"#));
+        assert!(!format!("{connect:?}").contains("secret"), "{connect:?}");
     }
 }

@@ -99,7 +99,7 @@ fn tls(tls: &TlsConfig) -> [(&'static str, u64, u64, u64); 4] {
 }
 
 /// Those of the edge.
-fn edge(config: &Config) -> [(&'static str, u64, u64, u64); 12] {
+fn edge(config: &Config) -> [(&'static str, u64, u64, u64); 14] {
     let Config { address, user, proxy, connection, .. } = config;
     let any = u32::MAX.into();
     let networks = NETWORKS_MAX as u64;
@@ -112,6 +112,13 @@ fn edge(config: &Config) -> [(&'static str, u64, u64, u64); 12] {
         ("address.connections_max", address.connections_max.into(), 0, any),
         ("address.handshakes_per_second_max", address.handshakes_per_second_max.into(), 0, any),
         ("address.handshakes_burst", address.handshakes_burst.into(), 1, any),
+        (
+            "address.auth_failures_per_second_max",
+            address.auth_failures_per_second_max.into(),
+            0,
+            any,
+        ),
+        ("address.auth_failures_burst", address.auth_failures_burst.into(), 1, any),
         ("address.ipv6_prefix", address.ipv6_prefix.into(), 0, 128),
         ("address.entries_max", address.entries_max.into(), 1, entries),
         ("address.exempt", address.exempt.len() as u64, 0, networks),

@@ -17,6 +17,10 @@ pub struct AddressConfig {
     pub handshakes_per_second_max: u32,
     /// Connections begun at once, after a silence.
     pub handshakes_burst: u32,
+    /// Credentials that may be refused in a second, on average; 0: any number.
+    pub auth_failures_per_second_max: u32,
+    /// The same at once, after a silence.
+    pub auth_failures_burst: u32,
     /// Bits of an IPv6 address that are one client's, 0 to 128.
     pub ipv6_prefix: u8,
     /// Addresses that are counted each for itself; who comes beyond them shares one budget.
@@ -90,6 +94,8 @@ impl Default for AddressConfig {
             connections_max: limits::ADDRESS_CONNECTIONS_MAX,
             handshakes_per_second_max: limits::ADDRESS_HANDSHAKES_PER_SECOND_MAX,
             handshakes_burst: limits::ADDRESS_HANDSHAKES_BURST,
+            auth_failures_per_second_max: limits::ADDRESS_AUTH_FAILURES_PER_SECOND_MAX,
+            auth_failures_burst: limits::ADDRESS_AUTH_FAILURES_BURST,
             ipv6_prefix: limits::IPV6_PREFIX,
             entries_max: limits::ADDRESS_ENTRIES_MAX,
             exempt: Network::LOOPBACK.to_vec(),
@@ -108,6 +114,12 @@ impl AddressConfig {
     #[must_use]
     pub fn is_bounded(&self) -> bool {
         self.connections_max > 0 || self.handshakes_per_second_max > 0
+    }
+
+    /// The bounds of one of `tables` tables of refused credentials.
+    pub(crate) fn failure_bounds(&self, tables: u32) -> Bounds {
+        let rate = Rate::new(self.auth_failures_per_second_max, self.auth_failures_burst);
+        Bounds { connections_max: 0, rate, ..self.bounds(tables) }
     }
 
     /// The bounds of one of `tables` tables.

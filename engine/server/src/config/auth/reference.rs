@@ -161,8 +161,16 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "origin.same",
         "",
         "Whether pages of the server itself may connect: those whose origin is the request's \
-        `Host`.",
+        `Host`, where that is one of `origin.hosts`.",
     )
+    .reloadable(),
+    key(
+        "origin.hosts",
+        "",
+        "What the server itself is called, each as `host`, at any port, or `host:port`; none: any \
+        address, and `localhost`. Another name may be somebody else's who has it lead here.",
+    )
+    .text("hosts")
     .reloadable(),
     key("origin.absent", "", "Whether who sends no `Origin` may connect: programs, not browsers.")
         .reloadable(),

@@ -5,6 +5,7 @@ use crate::config::ServerConfig;
 use crate::config::feed::Identity;
 use crate::config::hook::HookEvent;
 use crate::config::limits::{AUTH_NAME_BYTES_MAX, SOURCE_NAME_BYTES_MAX};
+use corecast_gate::origin::OriginRules;
 use corecast_gate::{Algorithm, Origins};
 use reqwest::Url;
 use std::net::IpAddr;
@@ -37,7 +38,11 @@ pub(in crate::config) fn check(config: &ServerConfig, say: &mut dyn FnMut(&str, 
         say(key, message.to_owned());
     }
     match Origins::new(&config.origin.rules()) {
-        Err(error) => say("origin.allow", error.to_string()),
+        Err(error) => {
+            let nameless = OriginRules { hosts: Vec::new(), ..config.origin.rules() };
+            let is_host = Origins::new(&nameless).is_ok();
+            say(if is_host { "origin.hosts" } else { "origin.allow" }, error.to_string());
+        }
         Ok(origins) => {
             let keys = [
                 ("auth.cookie", !auth.cookie.is_empty()),
@@ -78,6 +83,10 @@ pub(in crate::config) fn warnings(config: &ServerConfig) -> Vec<String> {
     warn(
         !is_off && !auth.expiry_required,
         "auth.expiry_required = false: a token without `exp` holds until its key is changed",
+    );
+    warn(
+        !config.origin.same && !config.origin.hosts.is_empty(),
+        "origin.hosts has a meaning with origin.same = true alone",
     );
     warnings
 }

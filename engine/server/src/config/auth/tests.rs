@@ -63,6 +63,7 @@ fn what_would_let_anybody_in_is_refused_with_its_key() {
         ("[auth.default]\npublish = [\"quote.*@1s\"]".to_owned(), "auth.default", "interval"),
         ("[origin]\nallow = [\"https://*.a.example\"]".to_owned(), "origin.allow", "wildcards"),
         ("[origin]\nallow = [\"*\", \"https://a\"]".to_owned(), "origin.allow", "alone"),
+        ("[origin]\nhosts = [\"https://a\"]".to_owned(), "origin.hosts", "no scheme"),
         ("[auth]\nleeway_s = 61".to_owned(), "auth.leeway_s", "0 to 60"),
         ("[auth]\ndeadline_ms = 0".to_owned(), "auth.deadline_ms", "100 to 300000"),
         (source("algorithms = [\"none\"]"), "auth.sources[0].algorithms", "HS256"),
