@@ -7,7 +7,7 @@ use corecast_gate::network::Network;
 use corecast_gate::proxy::limits::{HOPS_MAX, V1_BYTES_MAX, V2_BYTES_MAX};
 use corecast_gate::proxy::{
     Client, HopError, ProxyError, ProxyHeader, Spoken, Versions, client_by_forwarded,
-    client_by_x_forwarded_for,
+    client_by_x_forwarded_for, secure_by_forwarded, secure_by_x_forwarded_proto,
 };
 use proptest::prelude::*;
 
@@ -261,6 +261,40 @@ fn forwarded_elements_with_quotes_and_hidden_names() {
         (&["192.0.2.1"], Err(HopError::Malformed)),
     ] {
         assert_eq!(by_forwarded(lines), client, "{lines:?}");
+    }
+}
+
+#[test]
+fn how_a_client_came_is_said_by_the_proxy_that_it_came_to() {
+    for (lines, is_secure) in [
+        (&["https"][..], Some(true)),
+        (&[" HTTPS "], Some(true)),
+        (&["wss"], Some(true)),
+        (&["http"], Some(false)),
+        (&["https,https", "https"], Some(true)),
+        // Two that differ: one of them may be the client's own word.
+        (&["https, http"], None),
+        (&["http", "https"], None),
+        (&["https, "], None),
+        (&["spdy"], None),
+        (&[""], None),
+        (&[], None),
+    ] {
+        assert_eq!(secure_by_x_forwarded_proto(lines.iter().copied()), is_secure, "{lines:?}");
+    }
+    let trusted: [Network; 1] = ["10.0.0.0/8".parse().expect("a network")];
+    for (lines, is_secure) in [
+        (&["for=192.0.2.1;proto=https"][..], Some(true)),
+        (&["proto=HTTP;for=192.0.2.1"], Some(false)),
+        (&["for=192.0.2.1;proto=\"https\", for=10.0.0.1;proto=http"], Some(true)),
+        // What stands to the left of who is not believed is anybody's.
+        (&["for=1.2.3.4;proto=https, for=192.0.2.1;proto=http"], Some(false)),
+        (&["for=1.2.3.4;proto=https", "for=192.0.2.1"], None),
+        (&["for=1.2.3.4;proto=https, for=_hidden;proto=http"], Some(false)),
+        (&["for=192.0.2.1;proto=https, for=nonsense"], None),
+        (&[], None),
+    ] {
+        assert_eq!(secure_by_forwarded(lines.iter().copied(), &trusted), is_secure, "{lines:?}");
     }
 }
 

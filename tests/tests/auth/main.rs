@@ -2,13 +2,20 @@
 
 #![forbid(unsafe_code)]
 
+mod a_page_is_taken_for_our_own;
 mod a_page_or_a_token_slips_in;
 mod a_session_acts_before_it_is_known;
+mod a_slow_reader_outlives_its_token;
 mod a_token_is_in_a_log;
 mod a_token_outlives_its_end;
+mod hook_server;
+mod one_user_takes_all;
 mod rights_are_not_kept;
+mod rights_shrink_on_the_way;
+mod the_hook_forgets_what_it_said;
 mod the_hook_is_slow_or_lies;
 mod the_program_cannot_say_who_it_is;
+mod tokens_are_guessed;
 mod two_issuers_share_a_name;
 
 use std::path::PathBuf;

@@ -95,8 +95,8 @@ fn the_raw_doors_keep_them_too() -> Result<()> {
 
 #[test]
 fn what_the_server_alone_publishes_no_raw_client_does() -> Result<()> {
-    let config = "[[namespaces]]\nname = \"quote\"\n[[namespaces]]\nname = \"chat\"\n\
-                  publish = \"clients\"\n";
+    let config = "[connection]\nclose_timeout_ms = 200\n[[namespaces]]\nname = \"quote\"\n\
+                  [[namespaces]]\nname = \"chat\"\npublish = \"clients\"\n";
     let server = TestServer::start_with(config, ["--shards", "2"])?;
     let join = |target: &str| -> Result<RawClient> {
         let mut client = RawClient::connect(server.address())?;

@@ -72,12 +72,17 @@ fn it_comes_back_when_its_file_has_a_newer_token() -> Result<()> {
     let server = serve("mode = \"required\"")?;
     let all = json!({"subscribe": [">"]});
     let path = std::env::temp_dir().join(format!("corecast-renewed-{}", std::process::id()));
-    std::fs::write(&path, token_for("u1", 2, &all)?)?;
     let name = path.to_string_lossy().into_owned();
-    let child = subscribe(&server, &["--token-file", &name], None)?;
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    let mine = bearer(&token("witness")?);
+    let mut witness = FeedClient::open_with(server.address(), &[("Authorization", &mine)])?;
+    witness.subscribe(&["chat.a"])?;
+    witness.forget();
+    // It is there before the token in its file is renewed, however long that takes.
+    std::fs::write(&path, token_for("u1", 3, &all)?)?;
+    let child = subscribe(&server, &["--token-file", &name, "chat.a"], None)?;
+    witness.skip_to("joined")?;
     std::fs::write(&path, token_for("u1", 60, &all)?)?;
-    std::thread::sleep(std::time::Duration::from_millis(2_000));
+    witness.skip_to("left")?;
     let found = fed(&server, child)?;
     let said = String::from_utf8_lossy(&found.stderr).into_owned();
     ensure!(found.status.success() && said.contains("newer token"), "{said}");

@@ -30,7 +30,8 @@ fn serve() -> Result<TestServer> {
         b.0.display()
     );
     let config = format!(
-        "[user]\nconnections_max = 1\n{NAMESPACES}\n[feed]\nsend = \"users\"\n\
+        "[connection]\nclose_timeout_ms = 200\n[user]\nconnections_max = 1\n{NAMESPACES}\n\
+         [feed]\nsend = \"users\"\n\
          [auth]\nmode = \"required\"\n{sources}"
     );
     TestServer::start_with(&config, ["--shards", "2"])

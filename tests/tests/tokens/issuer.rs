@@ -4,9 +4,10 @@ use eyre::{Result, eyre};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -34,7 +35,7 @@ impl Key {
 
     /// A token of a user who may subscribe to everything, for an hour.
     pub(crate) fn token(&self) -> Result<String> {
-        let exp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() + 3_600;
+        let exp = now_s() + 3_600;
         let claims = json!({ "sub": "u1", "exp": exp, "topics": { "subscribe": [">"] } });
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::ES256) };
         let key = EncodingKey::from_ec_pem(self.private_pem().as_bytes())?;
@@ -58,6 +59,15 @@ pub(crate) struct Issuer {
 
 impl Issuer {
     pub(crate) fn start(at: &str, keys: &[&Key]) -> Result<Self> {
+        Self::start_on(at, keys, None)
+    }
+
+    /// The same over TLS, where there is a configuration of it.
+    pub(crate) fn start_on(
+        at: &str,
+        keys: &[&Key],
+        tls: Option<Arc<ServerConfig>>,
+    ) -> Result<Self> {
         let listener = TcpListener::bind(at)?;
         let address = listener.local_addr()?;
         let (body, hits) = (Arc::new(Mutex::new(String::new())), Arc::new(AtomicUsize::new(0)));
@@ -66,8 +76,13 @@ impl Issuer {
             for stream in listener.incoming().flatten() {
                 counted.fetch_add(1, Ordering::SeqCst);
                 let body = shared.lock().map(|body| body.clone()).unwrap_or_default();
-                // Who goes away before the answer gets none.
-                let _ = answer(stream, &body);
+                // Who goes away before the answer gets none, nor does who trusts nobody.
+                let _ = match &tls {
+                    None => answer(stream, &body),
+                    Some(tls) => ServerConnection::new(Arc::clone(tls))
+                        .map_err(Into::into)
+                        .and_then(|tls| answer(StreamOwned::new(tls, stream), &body)),
+                };
             }
         });
         let this = Self { address, body, hits };
@@ -95,16 +110,23 @@ impl Issuer {
     }
 }
 
-fn answer(mut stream: TcpStream, body: &str) -> Result<()> {
-    for line in BufReader::new(stream.try_clone()?).lines() {
+/// The time, in seconds since 1970.
+pub(crate) fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn answer(stream: impl Read + Write, body: &str) -> Result<()> {
+    let mut reader = BufReader::new(stream);
+    for line in reader.by_ref().lines() {
         if line?.is_empty() {
             break;
         }
     }
+    let mut stream = reader.into_inner();
     let bytes = body.len();
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
     write!(stream, "{head}\r\ncontent-length: {bytes}\r\n\r\n{body}")?;
-    Ok(())
+    Ok(stream.flush()?)
 }
 
 /// A directory of one test, which goes with it.

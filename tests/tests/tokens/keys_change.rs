@@ -9,13 +9,13 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
-fn serve(config: &str) -> Result<TestServer> {
+pub(crate) fn serve(config: &str) -> Result<TestServer> {
     let launch = launch()?.args(["serve", "--listen", "127.0.0.1:0", "--shards", "2"]);
     TestServer::launch(&launch.arg("--config").arg(config))
 }
 
 /// The answer to an upgrade with this token.
-fn upgrade(server: &TestServer, token: &str) -> Result<Head> {
+pub(crate) fn upgrade(server: &TestServer, token: &str) -> Result<Head> {
     let mut client = RawClient::connect(server.address())?;
     let host = server.address();
     let request = format!(
@@ -28,7 +28,7 @@ fn upgrade(server: &TestServer, token: &str) -> Result<Head> {
 }
 
 /// Comes again and again until the answer has this status.
-fn becomes(server: &TestServer, token: &str, status: u16) -> Result<()> {
+pub(crate) fn becomes(server: &TestServer, token: &str, status: u16) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
         let head = upgrade(server, token)?;

@@ -3,6 +3,9 @@
 
 #![forbid(unsafe_code)]
 
+mod algorithms;
 mod command;
 mod issuer;
 mod keys_change;
+mod over_tls;
+mod settings_change;
