@@ -77,7 +77,7 @@ impl<'a> Command<'a> {
     }
 }
 
-/// `{"type":"auth","token":"…"}`; answered by `authenticated`. Its `Debug` leaves the token out.
+/// `{"type":"auth","token":"…"}`; answered by `authenticated`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Auth<'a> {
@@ -88,6 +88,7 @@ pub struct Auth<'a> {
     pub token: Cow<'a, str>,
 }
 
+// Whatever is logged of a command, its token is not.
 impl fmt::Debug for Auth<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Auth").field("id", &self.id).finish_non_exhaustive()
