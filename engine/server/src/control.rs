@@ -136,6 +136,11 @@ impl Control {
         self.state.stopping.send_replace(true);
     }
 
+    /// Waits on the main thread until the control thread has ended what it is at.
+    pub(crate) fn pass(&self) {
+        self.join(vec![self.spawn(async {})], PASS_WITHIN);
+    }
+
     /// Waits on the main thread until these tasks have ended, at most `time`. They were told to.
     pub(crate) fn join(&self, tasks: Vec<JoinHandle<()>>, time: Duration) {
         let all = async {
@@ -170,6 +175,8 @@ pub(crate) struct Signals {
     restart: Signal,
 }
 
+/// A turn of the control thread is far shorter.
+const PASS_WITHIN: Duration = Duration::from_secs(3);
 /// SIGUSR2: the end of a program that comes back.
 const RESTART: u8 = 12;
 
@@ -215,7 +222,9 @@ async fn watch(mut signals: Signals, engine: &Engine, state: &State) {
                     // 128 + signal, as shells report it.
                     std::process::exit(128 + i32::from(number));
                 }
-                state.restarting.store(number == RESTART, Ordering::Relaxed);
+                if number == RESTART {
+                    state.restarting.store(true, Ordering::Relaxed);
+                }
                 tracing::info!(signal = number, "ending in order; a second signal ends at once");
             }
             // The main thread asks the engine itself how it ended.

@@ -8,7 +8,7 @@ use crate::control::Control;
 use crate::ingest;
 use crate::intake::Intake;
 use crate::report;
-use crate::take_over::{Bequeathed, Listeners};
+use crate::take_over::{Holdings, Listeners};
 use corecast::Publisher;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -36,20 +36,24 @@ impl Gateways {
         control: &Control,
         config: &ServerConfig,
         publisher: Publisher,
-        (inherited, bequeathed): (&mut Listeners, &Bequeathed),
+        holdings: Holdings<'_>,
     ) -> Result<Self, Failure> {
-        let intake = Intake::new(publisher);
+        let intake = Intake::new(publisher, holdings.bequeathed.clone());
         let (mut admin_task, mut admin_copy, mut lines) = (None, None, Vec::new());
         let (ending, admin_ending) = (watch::Sender::new(false), watch::Sender::new(false));
         if let Some(address) = config.admin.listen {
-            let (intake, before) = (intake.clone(), inherited.admin.take());
-            let admin =
-                admin::start(control, &config.admin, address, intake, before, &admin_ending)?;
+            let admin = admin::start(
+                control,
+                &config.admin,
+                address,
+                intake.clone(),
+                holdings.listeners.take_admin(address),
+                &admin_ending,
+            )?;
             lines.push(format!("admin on http://{}/", admin.address));
             (admin_task, admin_copy) = (Some(admin.task), admin.copy);
         }
-        let with = (inherited, bequeathed);
-        let ingest = ingest::start(control, &config.ingest, intake, with, &ending)?;
+        let ingest = ingest::start(control, &config.ingest, intake, holdings, &ending)?;
         lines.extend(ingest.tcp.map(|address| format!("ingest on tcp {address}")));
         let unix = config.ingest.unix.as_ref();
         lines.extend(unix.map(|path| format!("ingest on unix {}", path.display())));

@@ -1,6 +1,7 @@
 //! What publishers of other processes bring in passes here on its way to the shards: whatever can
 //! be refused is refused before it is taken, with a reason for its sender.
 
+use crate::take_over::Bequeathed;
 use bytes::Bytes;
 use corecast::{
     BatchReport, BatchReported, Payload, PublishError, PublishReport, Publisher, Reported, Update,
@@ -71,6 +72,7 @@ pub(crate) struct Settled {
 #[derive(Clone, Debug)]
 pub(crate) struct Intake<S> {
     sink: S,
+    bequeathed: Bequeathed,
 }
 
 /// Why an update was not taken. Nothing of it was published.
@@ -80,6 +82,8 @@ pub(crate) enum Refusal {
     Full,
     /// The program ends.
     Stopped,
+    /// Another process has this one's place: the same update is taken there.
+    Bequeathed,
     /// It would never be taken.
     Bad(Fault),
 }
@@ -96,8 +100,9 @@ pub(crate) struct Fault {
 }
 
 impl<S: Sink> Intake<S> {
-    pub(crate) fn new(sink: S) -> Self {
-        Self { sink }
+    /// Passes on to `sink`, unless another process has the place.
+    pub(crate) fn new(sink: S, bequeathed: Bequeathed) -> Self {
+        Self { sink, bequeathed }
     }
 
     /// Publishes an update that was [`checked`](Self::checked), without waiting; what comes back
@@ -107,6 +112,7 @@ impl<S: Sink> Intake<S> {
     ///
     /// Why it was not taken.
     pub(crate) fn update_reported(&self, update: Update) -> Result<S::Reported, Refusal> {
+        self.is_ours()?;
         self.sink.update_reported(update).map_err(|error| refusal(&error))
     }
 
@@ -117,7 +123,17 @@ impl<S: Sink> Intake<S> {
     ///
     /// Why none was taken.
     pub(crate) fn update_all(&self, updates: &mut Vec<Update>) -> Result<S::AllReported, Refusal> {
+        self.is_ours()?;
         self.sink.update_all(updates).map_err(|error| refusal(&error))
+    }
+
+    /// Whether another process has the place.
+    pub(crate) fn bequeathed(&self) -> &Bequeathed {
+        &self.bequeathed
+    }
+
+    fn is_ours(&self) -> Result<(), Refusal> {
+        if self.bequeathed.is_set() { Err(Refusal::Bequeathed) } else { Ok(()) }
     }
 
     /// Updates and bytes of them that are taken together at most.
@@ -365,7 +381,7 @@ pub(crate) mod tests {
 
     fn refused(update: Update) -> Fault {
         let (sink, _updates) = Kept::with_room(1);
-        match publish(&Intake::new(sink), update) {
+        match publish(&Intake::new(sink, Bequeathed::default()), update) {
             Err(Refusal::Bad(fault)) => fault,
             other => panic!("{other:?}"),
         }
@@ -403,7 +419,7 @@ pub(crate) mod tests {
     #[test]
     fn json_loses_the_space_around_it_and_bytes_lose_nothing() {
         let (sink, mut updates) = Kept::with_room(2);
-        let intake = Intake::new(sink);
+        let intake = Intake::new(sink, Bequeathed::default());
         assert_eq!(publish(&intake, Update::new("quote.X", " { \"a\": 1 }\r\n")), Ok(()));
         assert_eq!(updates.try_recv().expect("taken").data, "{ \"a\": 1 }");
         assert_eq!(publish(&intake, Update::new("blob.X", b" \xff\n".to_vec())), Ok(()));
@@ -413,9 +429,23 @@ pub(crate) mod tests {
     #[test]
     fn a_full_sink_takes_the_same_update_later() {
         let (sink, _updates) = Kept::with_room(0);
-        let intake = Intake::new(sink.clone());
+        let intake = Intake::new(sink.clone(), Bequeathed::default());
         assert_eq!(publish(&intake, Update::new("quote.X", "1")), Err(Refusal::Full));
         sink.make_room(1);
+        assert_eq!(publish(&intake, Update::new("quote.X", "1")), Ok(()));
+    }
+
+    #[test]
+    fn nothing_is_taken_while_another_process_has_the_place() {
+        let (sink, mut updates) = Kept::with_room(2);
+        let bequeathed = Bequeathed::default();
+        let intake = Intake::new(sink, bequeathed.clone());
+        bequeathed.set(true);
+        assert_eq!(publish(&intake, Update::new("quote.X", "1")), Err(Refusal::Bequeathed));
+        let mut all = vec![Update::new("quote.X", "1")];
+        assert_eq!(intake.update_all(&mut all).err(), Some(Refusal::Bequeathed));
+        updates.try_recv().expect_err("nothing was published");
+        bequeathed.set(false);
         assert_eq!(publish(&intake, Update::new("quote.X", "1")), Ok(()));
     }
 }

@@ -41,6 +41,8 @@ pub(crate) fn leave(
     if control.has_heir() {
         // Somebody is there already, and the Closes are spread.
         plan.reconnect = RECONNECT_TO_HEIR;
+        // For who was accepted here and has not asked yet. It ends with the last of them.
+        plan.linger = LINGER_FOR_HEIR.min(plan.deadline);
     }
     let left = engine.leave_blocking(plan);
     control.set_over();
@@ -104,6 +106,7 @@ const LINGER: Duration = Duration::from_millis(500);
 const LINGER_LOCAL: Duration = Duration::from_millis(20);
 /// Clients of a process whose place another has are asked to come back within this.
 const RECONNECT_TO_HEIR: Duration = Duration::from_millis(250);
+const LINGER_FOR_HEIR: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

@@ -124,6 +124,13 @@ async fn end_listening<H: Handler>(shard: Rc<Shard<H>>, door: Door, accepting: g
         accepting.cancel().await;
         // Else they would go on to wake this shard for as long as the other process has them.
         shard.watch.forget(&door);
+        // Who was accepted before has no other process: he has time to say what he wants.
+        while let Some(order) = shard.departure.order()
+            && shard.clock.now() < order.lingers_until()
+            && is_upgrading(&shard)
+        {
+            shard.sleep(LOOK_EVERY).await;
+        }
         return;
     }
     for listener in &*door.sockets {
@@ -140,7 +147,14 @@ async fn end_listening<H: Handler>(shard: Rc<Shard<H>>, door: Door, accepting: g
     accepting.cancel().await;
     let take = |fd, peer| accept::admit(&shard, fd, peer, door.secure);
     for listener in &*door.sockets {
-        while let Ok(true) = socket::accept_waiting(listener, ACCEPTS_PER_TURN_MAX, take) {
+        // Where new ones cannot be ignored, they may never end.
+        let in_time = || {
+            let order = shard.departure.order();
+            order.is_none_or(|order| shard.clock.now() < order.deadline())
+        };
+        while let Ok(true) = socket::accept_waiting(listener, ACCEPTS_PER_TURN_MAX, take)
+            && in_time()
+        {
             pace::pause(&shard).await;
         }
         // There are copies of it: who comes now is to be refused, not to wait for a reset.
@@ -149,6 +163,11 @@ async fn end_listening<H: Handler>(shard: Rc<Shard<H>>, door: Door, accepting: g
     // What those have sent who were taken in last is read before they are judged.
     pace::pause(&shard).await;
     pace::pause(&shard).await;
+}
+
+fn is_upgrading<H: Handler>(shard: &Shard<H>) -> bool {
+    let slots = shard.slots.borrow();
+    slots.iter().flatten().any(|slot| slot.session.phase() == Phase::Upgrading)
 }
 
 /// Tells every open connection, a slice of them in each turn, and gives it its instant.

@@ -16,6 +16,9 @@ use crate::socket;
 pub(crate) struct Listener {
     sockets: Vec<Socket>,
     secure: bool,
+    /// It is bound to an address of another process, and does not listen yet: else it would get a
+    /// share of that one's connections.
+    joins: bool,
 }
 
 /// A shard's listener: a socket, or several where another process had more shards.
@@ -44,6 +47,11 @@ impl Listener {
     pub(crate) fn copies(&self) -> impl Iterator<Item = (OwnedFd, bool)> {
         let copies = self.sockets.iter().filter_map(|socket| socket.try_clone().ok());
         copies.map(|copy| (OwnedFd::from(copy), self.secure))
+    }
+
+    /// Copies of those that do not listen yet.
+    pub(crate) fn joining(&self) -> impl Iterator<Item = OwnedFd> {
+        self.copies().filter(|_| self.joins).map(|(copy, _)| copy)
     }
 }
 
@@ -103,7 +111,7 @@ fn open_all(
         let socket = socket::listen(address, &config.socket)?;
         let local = socket.local_addr().ok().and_then(|address| address.as_socket());
         address = local.unwrap_or(address);
-        listeners.push(Listener { sockets: vec![socket], secure });
+        listeners.push(Listener { sockets: vec![socket], secure, joins: false });
     }
     Ok(address)
 }
@@ -129,10 +137,11 @@ fn inherit_all(
         sockets[index % shards].push(socket);
     }
     for (listeners, mut sockets) in all.iter_mut().zip(sockets) {
-        if sockets.is_empty() {
-            sockets.push(socket::listen(address, &config.socket)?);
+        let joins = sockets.is_empty();
+        if joins {
+            sockets.push(socket::bind(address, &config.socket)?);
         }
-        listeners.push(Listener { sockets, secure });
+        listeners.push(Listener { sockets, secure, joins });
     }
     Ok(address)
 }

@@ -1,7 +1,6 @@
 //! Starts the shards, supervises them, and ends them in order.
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -9,12 +8,11 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use corecast_hub::home::TopicImage;
 use corecast_hub::{Codec, Namespaces, Timestamp};
 
 use crate::budget::Budgets;
 use crate::clock::Clock;
-use crate::config::{Config, TlsConfig};
+use crate::config::{Config, SocketConfig, TlsConfig};
 use crate::door::{self, Addresses};
 use crate::edge::Limits;
 use crate::error::{ShardPanic, StartError};
@@ -41,16 +39,20 @@ const INBOX_SPARE: usize = 16;
 /// half a second and blocks until it has ended, or on a shard's own thread only begins to.
 #[derive(Debug)]
 pub struct Engine {
-    addresses: Addresses,
+    pub(crate) addresses: Addresses,
     /// The settings of TLS, as they are now.
     tls: Lock<Option<Arc<TlsSettings>>>,
-    mesh: Arc<Mesh>,
+    pub(crate) mesh: Arc<Mesh>,
     clock: Clock,
     topic_bytes_max: usize,
     namespaces: Versions<Namespaces>,
     epoch: u64,
+    generation: u32,
     /// Copies, for who takes over.
-    listeners: Vec<(OwnedFd, bool)>,
+    pub(crate) listeners: Vec<(OwnedFd, bool)>,
+    /// Those that join the group of another process once they are let go of.
+    pub(crate) joining: Lock<Vec<OwnedFd>>,
+    pub(crate) socket: SocketConfig,
     stats: Box<[Arc<ShardStats>]>,
     reader: Lock<Reader>,
     outcome: Arc<Outcome>,
@@ -77,6 +79,9 @@ impl Engine {
     /// # Errors
     /// As [`start`](Self::start), and [`StartError::Heritage`] when a topic cannot go on. Nothing
     /// has happened to the other's sockets then.
+    ///
+    /// Listeners that are inherited are held: nobody is accepted, and whatever happens here, they
+    /// stay open for the other process, until [`hold_listeners(false)`](Self::hold_listeners).
     pub fn succeed<H: Handler>(
         heritage: Heritage,
         config: Config,
@@ -91,7 +96,7 @@ impl Engine {
         setup::check_machine(cpus.len())?;
         let tls = setup::tls(&config)?;
         let clock = estate.as_ref().map_or_else(Clock::start, |it| Clock::going_on(it.now));
-        let (mesh, mailboxes) = connect_all(&config, cpus.len())?;
+        let (mesh, mailboxes) = connect_all(&config, cpus.len(), !listeners.is_empty())?;
         let stats: Box<[_]> = cpus.iter().map(|_| Arc::new(ShardStats::default())).collect();
         let outcome = Arc::new(Outcome::new(cpus.len(), Arc::clone(&mesh.admission)));
         let (config, factory) = (Arc::new(config), Arc::new(factory));
@@ -99,10 +104,21 @@ impl Engine {
         let epoch = estate.as_ref().map_or(clock.wall_ns().unsigned_abs(), |it| it.epoch);
         let shards = setup::shard_id(cpus.len() - 1).0 + 1;
         let namespaces = &namespaces;
-        let ground = Ground { config: &config, shards, codec: &codec, namespaces, epoch, clock };
+        let generation = estate.as_ref().map_or(0, |it| it.generation.saturating_add(1));
+        let config_of = &config;
+        let ground = Ground {
+            config: config_of,
+            shards,
+            codec: &codec,
+            namespaces,
+            epoch,
+            generation,
+            clock,
+        };
         let shares = ground.shares(estate, |topic| mesh.home(topic))?;
         let (addresses, listeners) = door::open(&config, cpus.len(), listeners, tls_listeners)?;
-        let feed = FeedSeed { codec, namespaces: Arc::clone(namespaces), epoch };
+        let feed = FeedSeed { codec, namespaces: Arc::clone(namespaces), epoch, generation };
+        let all = || listeners.iter().flatten();
         let engine = Self {
             addresses,
             tls: Lock::new(tls.clone()),
@@ -111,7 +127,10 @@ impl Engine {
             topic_bytes_max: config.topics.topic_bytes_max,
             namespaces: Versions::new(Arc::clone(namespaces)),
             epoch,
-            listeners: listeners.iter().flatten().flat_map(door::Listener::copies).collect(),
+            generation,
+            listeners: all().flat_map(door::Listener::copies).collect(),
+            joining: Lock::new(all().flat_map(door::Listener::joining).collect()),
+            socket: config.socket.clone(),
             stats: stats.clone(),
             reader: Lock::new(Reader::new()),
             outcome: Arc::clone(&outcome),
@@ -199,57 +218,18 @@ impl Engine {
         self.epoch
     }
 
+    /// How often the epoch has changed hands: 0 where it began here. Variants of a topic have
+    /// numbers of their own in each of them.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// The time, in nanoseconds since the start of this engine, or of the first one whose topics
     /// it goes on with.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// The listening sockets, for another process to go on with; or those of the address of TLS,
-    /// where it has one of its own.
-    pub fn listeners(&self, of_tls: bool) -> impl Iterator<Item = &OwnedFd> {
-        let has_own = self.addresses.secure.is_some_and(|it| it != self.addresses.listen);
-        let wanted = move |secure: bool| (has_own && secure) == of_tls;
-        self.listeners.iter().filter(move |(_, secure)| wanted(*secure)).map(|(fd, _)| fd)
-    }
-
-    /// Accepts nobody any more, or again. Who comes meanwhile waits in the kernel, and while they
-    /// are held, the listeners are not closed, whatever happens here: another process may have
-    /// them.
-    pub fn hold_listeners(&self, hold: bool) {
-        self.mesh.listeners_held.store(hold, Ordering::SeqCst);
-        for inbox in &self.mesh.inboxes {
-            inbox.post(Job::Accept(!hold));
-        }
-    }
-
-    /// Gives all topics that were ever published to, in parts of about `bytes_max` bytes. Never
-    /// call it on a shard.
-    ///
-    /// # Errors
-    /// What `each` gives, or when a shard does not answer within 10 s.
-    pub fn images(
-        &self,
-        bytes_max: usize,
-        each: &mut dyn FnMut(Vec<TopicImage>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        for inbox in &self.mesh.inboxes {
-            let mut after = None;
-            loop {
-                let (reply, answer) = std::sync::mpsc::channel();
-                inbox.post(Job::Images { after, bytes_max, reply });
-                let (images, next) = answer
-                    .recv_timeout(Duration::from_secs(10))
-                    .map_err(|_| io::Error::other("a shard does not answer"))?;
-                each(images)?;
-                match next {
-                    Some(next) => after = Some(next),
-                    None => break,
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Puts other namespaces in the place of those before. They hold for topics that are made from
@@ -410,7 +390,11 @@ impl Mesh {
     }
 }
 
-fn connect_all(config: &Config, shards: usize) -> Result<(Arc<Mesh>, Vec<Mailbox>), StartError> {
+fn connect_all(
+    config: &Config,
+    shards: usize,
+    listeners_held: bool,
+) -> Result<(Arc<Mesh>, Vec<Mailbox>), StartError> {
     let capacity = config.mesh.pending_publishes_max + MESH_OWN_JOBS_MAX + INBOX_SPARE;
     let both = |index| {
         mailbox(capacity).map_err(|error| StartError::Shard {
@@ -421,7 +405,8 @@ fn connect_all(config: &Config, shards: usize) -> Result<(Arc<Mesh>, Vec<Mailbox
     let both = (0..shards).map(both).collect::<Result<Vec<_>, _>>()?;
     let (inboxes, mailboxes): (Vec<Inbox>, Vec<Mailbox>) = both.into_iter().unzip();
     let admission = Admission::new(config.mesh.clone(), &config.outbox);
-    let (speakers, refusals, draining, listeners_held) = Default::default();
+    let (speakers, refusals, draining) = Default::default();
+    let listeners_held = listeners_held.into();
     let inboxes = inboxes.into();
     Ok((
         Arc::new(Mesh { inboxes, admission, speakers, refusals, draining, listeners_held }),

@@ -1,15 +1,19 @@
 //! What an engine takes over from another process: its listeners, and its topics.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use corecast_hub::home::{Home, HomeConfig, Tap, TopicImage};
 use corecast_hub::{Codec, Namespaces, Now, Timestamp};
 
-use crate::ShardId;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::StartError;
+use crate::mesh::Job;
+use crate::{Engine, ShardId, socket};
 
 /// What another process leaves to this one.
 #[derive(Debug, Default)]
@@ -27,12 +31,70 @@ pub struct Heritage {
 pub struct Estate {
     /// The epoch that the numbers belong to.
     pub epoch: u64,
+    /// How often the epoch had changed hands before: see
+    /// [`Engine::generation`](crate::Engine::generation).
+    pub generation: u32,
     /// What the other engine's clock says now: see [`Engine::now`](crate::Engine::now).
     pub now: Timestamp,
     /// All topics that were ever published to.
     pub topics: Vec<TopicImage>,
     /// Is told of each update that is taken, from the first on.
     pub tap: Option<Arc<dyn Tap>>,
+}
+
+impl Engine {
+    /// The listening sockets, for another process to go on with; or those of the address of TLS,
+    /// where it has one of its own.
+    pub fn listeners(&self, of_tls: bool) -> impl Iterator<Item = &OwnedFd> {
+        let has_own = self.addresses.secure.is_some_and(|it| it != self.addresses.listen);
+        let wanted = move |secure: bool| (has_own && secure) == of_tls;
+        self.listeners.iter().filter(move |(_, secure)| wanted(*secure)).map(|(fd, _)| fd)
+    }
+
+    /// Accepts nobody any more, or again. Who comes meanwhile waits in the kernel, and while they
+    /// are held, the listeners are not closed, whatever happens here: another process may have
+    /// them.
+    pub fn hold_listeners(&self, hold: bool) {
+        self.mesh.listeners_held.store(hold, Ordering::SeqCst);
+        if !hold {
+            for listener in self.joining.lock().drain(..) {
+                if let Err(error) = socket::begin_to_listen(&listener, &self.socket) {
+                    tracing::error!(%error, "a shard has no listener of its own");
+                }
+            }
+        }
+        for inbox in &self.mesh.inboxes {
+            inbox.post(Job::Accept(!hold));
+        }
+    }
+
+    /// Gives all topics that were ever published to, in parts of about `bytes_max` bytes. Never
+    /// call it on a shard.
+    ///
+    /// # Errors
+    /// What `each` gives, or when a shard does not answer within 10 s.
+    pub fn images(
+        &self,
+        bytes_max: usize,
+        each: &mut dyn FnMut(Vec<TopicImage>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for inbox in &self.mesh.inboxes {
+            let mut after = None;
+            loop {
+                let (reply, answer) = std::sync::mpsc::channel();
+                inbox.post(Job::Images { after, bytes_max, reply });
+                let (images, next) = answer
+                    .recv_timeout(Duration::from_secs(10))
+                    .map_err(|_| io::Error::other("a shard does not answer"))?;
+                each(images)?;
+                match next {
+                    Some(next) => after = Some(next),
+                    None => break,
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a shard has of it.
@@ -50,6 +112,7 @@ pub(crate) struct Ground<'a> {
     pub(crate) codec: &'a Arc<dyn Codec>,
     pub(crate) namespaces: &'a Arc<Namespaces>,
     pub(crate) epoch: u64,
+    pub(crate) generation: u32,
     pub(crate) clock: Clock,
 }
 
@@ -97,6 +160,7 @@ impl Ground<'_> {
             shard,
             shards: self.shards,
             epoch: self.epoch,
+            generation: self.generation,
             namespaces: Arc::clone(self.namespaces),
             codec: Arc::clone(self.codec),
             topic_bytes_max: config.topics.topic_bytes_max,

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use corecast_hub::chunks::Chunks;
@@ -165,6 +166,7 @@ impl<H: Handler> Shard<H> {
     ) -> Self {
         let room = config.mesh.pending_publishes_max / 2 / mesh.inboxes.len();
         let messages_per_turn = room.clamp(1, limits::MESSAGES_PER_TURN_MAX);
+        let accepting = !mesh.listeners_held.load(Ordering::SeqCst);
         let message_bytes_max = config.connection.message_bytes_max;
         let scratch_bytes = message_bytes_max.min(limits::IN_PLACE_BYTES_MAX) + READ_BYTES;
         Self {
@@ -194,7 +196,7 @@ impl<H: Handler> Shard<H> {
             mail: Signal::default(),
             turns: Turns::default(),
             wakes: Wakes::default(),
-            accepting: Cell::new(true),
+            accepting: Cell::new(accepting),
             listening: <[Signal; 2]>::default(),
             flush: Cell::new(false),
             left: Signal::default(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::net::{SendAncillaryBuffer, SendFlags, SocketFlags};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -81,6 +81,14 @@ pub(crate) fn shut(fd: RawFd, how: Shutdown) {
 /// A listening socket of our own: glommio's has a backlog of 1,024 and no say in it. It does not
 /// block; what it accepts does, where it is not asked otherwise.
 pub(crate) fn listen(address: SocketAddr, config: &SocketConfig) -> Result<Socket, StartError> {
+    let socket = bind(address, config)?;
+    let listening = begin_to_listen(&socket, config);
+    listening.map_err(|source| StartError::Listen { address, source })?;
+    Ok(socket)
+}
+
+/// One that does not listen yet: it is in no SO_REUSEPORT group until it does.
+pub(crate) fn bind(address: SocketAddr, config: &SocketConfig) -> Result<Socket, StartError> {
     let failed = |source| StartError::Listen { address, source };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .map_err(failed)?;
@@ -89,11 +97,18 @@ pub(crate) fn listen(address: SocketAddr, config: &SocketConfig) -> Result<Socke
         socket.set_reuse_port(true)?;
         socket.set_nonblocking(true)?;
         prepare(&socket, config);
-        socket.bind(&address.into())?;
-        socket.listen(backlog(config))
+        socket.bind(&address.into())
     };
     open().map_err(failed)?;
     Ok(socket)
+}
+
+/// Lets a bound socket listen.
+///
+/// # Errors
+/// When another process has its address to itself.
+pub(crate) fn begin_to_listen(socket: &impl AsFd, config: &SocketConfig) -> io::Result<()> {
+    Ok(rustix::net::listen(socket, backlog(config))?)
 }
 
 /// True when another process (or another user's) listens on that address already: with SO_REUSEPORT

@@ -70,6 +70,7 @@ pub(crate) struct FeedSeed {
     pub(crate) codec: Arc<dyn Codec>,
     pub(crate) namespaces: Arc<Namespaces>,
     pub(crate) epoch: u64,
+    pub(crate) generation: u32,
 }
 
 pub(crate) type Started = Sender<Result<(), StartError>>;
@@ -182,7 +183,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         codec: Arc::clone(&seed.feed.codec),
         namespaces: Arc::clone(&seed.feed.namespaces),
     });
-    let FeedSeed { codec, namespaces, epoch } = seed.feed;
+    let FeedSeed { codec, namespaces, epoch, generation } = seed.feed;
     let shards = u16::try_from(seed.mesh.inboxes.len()).map_err(|error| error.to_string())?;
     let compression = Compression::new(&seed.config.compression);
     let ground = Ground {
@@ -191,6 +192,7 @@ fn make<H: Handler>(seed: Seed, factory: &dyn Fn(ShardId) -> H) -> Result<Made<H
         codec: &codec,
         namespaces: &namespaces,
         epoch,
+        generation,
         clock: seed.clock,
     };
     let home = ground.home_with(seed.id.0, seed.share).map_err(|error| error.to_string())?;

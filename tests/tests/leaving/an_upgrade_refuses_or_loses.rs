@@ -3,9 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::io::{Read, Write};
 use std::net::SocketAddr;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,10 +20,10 @@ use eyre::{Result, WrapErr, bail, ensure, eyre};
 use serde_json::{Value, json};
 
 const CLIENTS: usize = 1_000;
-const TOPIC: &str = "trade.X";
+pub(crate) const TOPIC: &str = "trade.X";
 const SECOND: Duration = Duration::from_secs(1);
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
     [outbox]
     frames_max = 16384
 
@@ -36,11 +34,11 @@ const CONFIG: &str = r#"
     history_entries = 5000
 "#;
 
-fn socket(name: &str) -> PathBuf {
+pub(crate) fn socket(name: &str) -> PathBuf {
     std::env::temp_dir().join(format!("corecast-{}-{name}.take", std::process::id()))
 }
 
-fn start(path: &Path, options: &[&str]) -> Result<TestServer> {
+pub(crate) fn start(path: &Path, options: &[&str]) -> Result<TestServer> {
     let config = format!("[take_over]\nunix = {path:?}\n{CONFIG}");
     let ports = ["--ingest-tcp", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     TestServer::start_with(&config, [&ports[..], options].concat())
@@ -72,7 +70,7 @@ fn a_thousand_clients_come_back_as_told_and_miss_nothing() -> Result<()> {
         move || start(&path, &["--shards", "1", "--take-over"])
     });
     while crowd.reconnects_ms.len() < CLIENTS {
-        ensure!(begun.elapsed() < 30 * SECOND, "{} have come back", crowd.reconnects_ms.len());
+        ensure!(begun.elapsed() < 90 * SECOND, "{} have come back", crowd.reconnects_ms.len());
         crowd.live(SECOND / 20)?;
     }
     let new = new.join().map_err(|_| eyre!("starting panicked"))??;
@@ -246,11 +244,16 @@ impl Crowd {
         self.buckets().into_iter().enumerate().map(line).collect()
     }
 
-    /// 2 ms each: two seconds, and an eighth of them in each quarter of one.
+    /// 2 ms each: a machine that is busy makes them later, and nothing makes them earlier.
     fn check_spread(&self) -> Result<()> {
-        let buckets = self.buckets();
-        ensure!(buckets.len() >= 7, "within a moment: {buckets:?}");
-        ensure!(buckets.iter().all(|&count| count <= CLIENTS / 4), "all at once: {buckets:?}");
+        let mut at_ms = self.reconnects_ms.clone();
+        at_ms.sort_unstable();
+        for (place, at_ms) in at_ms.iter().enumerate() {
+            ensure!(
+                *at_ms >= 2 * place.saturating_sub(2) as u64,
+                "{place} are back after {at_ms} ms"
+            );
+        }
         Ok(())
     }
 }
@@ -361,37 +364,6 @@ fn who_finds_nobody_starts_afresh_and_without_a_path_is_told_so() -> Result<()> 
     let said = process.output();
     ensure!(status.code() == Some(78) && said.contains("take_over.unix"), "{status}: {said}");
     Ok(())
-}
-
-#[test]
-fn an_heir_that_dies_costs_nobody_anything() -> Result<()> {
-    let path = socket("dies");
-    let server = start(&path, &["--shards", "2"])?;
-    let admin = address_of(&server, "admin on http://")?;
-    let mut client = FeedClient::open(server.address())?;
-    client.subscribe(&[TOPIC])?;
-    for version in [1_u16, 99] {
-        let mut heir = UnixStream::connect(&path)?;
-        heir.set_read_timeout(Some(10 * SECOND))?;
-        let body = [&b"corecast takes over"[..], &version.to_le_bytes()].concat();
-        heir.write_all(&[&[1, body.len() as u8, 0, 0, 0][..], &body].concat())?;
-        let mut head = [0; 5];
-        heir.read_exact(&mut head)?;
-        // Listeners, or a refusal.
-        ensure!(head[0] == if version == 1 { 3 } else { 2 }, "{head:?}");
-        // "Take", and it is gone.
-        let _ = heir.write_all(&[4, 0, 0, 0, 0]);
-        thread::sleep(SECOND / 2);
-        drop(heir);
-        // It waits in the queue, if need be.
-        let mut late = FeedClient::open(server.address())?;
-        late.subscribe(&[TOPIC])?;
-        let answer = post(admin, "/publish?topic=trade.X", "1")?;
-        ensure!(answer.status == 200, "{answer:?}");
-        late.skip_to("message")?;
-        client.skip_to("message")?;
-    }
-    server.stop()
 }
 
 #[test]

@@ -79,6 +79,12 @@ pub trait Tap: fmt::Debug + Send + Sync {
     fn taken(&self, update: &Update, now: Now);
 }
 
+/// The number behind which all variants begin in that generation: also those of which the process
+/// before knew nothing yet may be made on both sides, until its last client has left.
+pub(super) fn variants_floor(generation: u32) -> Option<u64> {
+    (generation > 0).then(|| u64::from(generation).saturating_mul(VARIANT_HOLE))
+}
+
 impl Home {
     /// Its topics that were published to, in the order of their names, behind `after`; as many as
     /// have `bytes_max` bytes together, at least one. And where to go on, if there are more.
@@ -132,7 +138,7 @@ impl Home {
         topic.base.restore(stream, kind, namespace)?;
         topic.heard_at = Some(heard_at);
         topic.state = if is_stale { StreamState::Stale } else { StreamState::Live };
-        topic.set_floor(variants_seq.map(|seq| seq.saturating_add(VARIANT_HOLE)));
+        topic.raise_floor(variants_seq.map(|seq| seq.saturating_add(VARIANT_HOLE)));
         self.chores.list(number, topic, !is_stale);
         self.list_idle(number);
         Ok(())

@@ -57,6 +57,8 @@ pub struct HomeConfig {
     pub shards: u16,
     /// Names the life of this engine: numbers count within it.
     pub epoch: u64,
+    /// How often this epoch has changed hands: variants have numbers of their own in each of them.
+    pub generation: u32,
     /// The namespaces.
     pub namespaces: Arc<Namespaces>,
     /// Makes the frames.
@@ -77,6 +79,8 @@ pub struct HomeConfig {
 pub struct Home {
     shards: u16,
     epoch: u64,
+    /// Variants of all topics are numbered behind this.
+    variants_floor: Option<u64>,
     topic_bytes_max: usize,
     topics_max: usize,
     namespaces: Arc<Namespaces>,
@@ -119,9 +123,11 @@ impl Home {
         let HomeConfig { shard, shards, epoch, namespaces, codec, .. } = config;
         let missed_max = (config.missed_entries_max, config.missed_bytes_max);
         assert!(shard < shards, "shard {shard} is none of {shards}");
+        let variants_floor = heritage::variants_floor(config.generation);
         Self {
             shards,
             epoch,
+            variants_floor,
             topic_bytes_max: config.topic_bytes_max,
             topics_max: config.topics_max.min(u32::MAX as usize),
             namespaces,
@@ -278,7 +284,8 @@ impl Home {
         let name: Arc<str> = name.into();
         let stream = Stream::new(Arc::clone(&name), sid, 0, 0);
         self.made += 1;
-        let topic = Topic::new(Arc::clone(&space.namespace), stream, self.made);
+        let mut topic = Topic::new(Arc::clone(&space.namespace), stream, self.made);
+        topic.raise_floor(self.variants_floor);
         let number = match self.free.pop() {
             Some(number) => {
                 self.topics[number as usize] = topic;

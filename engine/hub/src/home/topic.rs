@@ -212,9 +212,9 @@ impl Topic {
         live.chain(self.retired.iter().map(|old| old.seq)).chain(self.floor).max()
     }
 
-    /// Lets variants go on behind this number.
-    pub(super) fn set_floor(&mut self, floor: Option<u64>) {
-        self.floor = floor;
+    /// Lets variants go on behind this number at least.
+    pub(super) fn raise_floor(&mut self, floor: Option<u64>) {
+        self.floor = self.floor.max(floor);
     }
 
     /// When the publisher counts as silent, if it says nothing until then.

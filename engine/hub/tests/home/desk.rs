@@ -128,6 +128,7 @@ impl Desk {
                 shard: SHARD,
                 shards,
                 epoch: EPOCH,
+                generation: 0,
                 namespaces: Arc::new(namespaces),
                 codec: Arc::new(Words),
                 topic_bytes_max: 40,

@@ -16,10 +16,15 @@ fn now(ms: u64) -> Now {
 }
 
 fn home_with(namespaces: Vec<Namespace>) -> Home {
+    home_of(0, namespaces)
+}
+
+fn home_of(generation: u32, namespaces: Vec<Namespace>) -> Home {
     Home::new(HomeConfig {
         shard: SHARD,
         shards: SHARDS,
         epoch: EPOCH,
+        generation,
         namespaces: Arc::new(Namespaces::new(namespaces).expect("good ones")),
         codec: Arc::new(Words),
         topic_bytes_max: 64,
@@ -133,6 +138,41 @@ fn a_variant_goes_on_with_numbers_that_nobody_has() {
     request.resume = Some((new.epoch(), seq + 5));
     let got = new.attach(&request, 0, wanted, now(50), &mut out).expect("attached");
     assert!(!got.resumed && got.seq > seq + 1_000_000 && got.snapshot.is_some(), "{got:?}");
+}
+
+#[test]
+fn variants_that_are_made_on_both_sides_behind_the_move_share_no_number() {
+    let space = || {
+        let last = kept("last", SnapshotKind::Last);
+        vec![Namespace { interval_min_ms: 10, variants_max: 2, ..last }]
+    };
+    let wanted = Wanted::NONE.with(Encoding::Json);
+    // One topic has no variant yet, the other is not there at all.
+    let mut homes = [0, 1, 2].map(|generation| home_of(generation, space()));
+    publish(&mut homes[0], "last.a", "1", 1);
+    for place in 1..3 {
+        let (before, after) = homes.split_at_mut(place);
+        move_all(&before[place - 1], &mut after[0]).expect("it fits");
+    }
+    for topic in ["last.a", "last.new"] {
+        let numbers = homes.each_mut().map(|home| {
+            let mut request = AttachRequest::new(topic, Encoding::Json);
+            request.interval_ms = 10;
+            let mut numbers = Vec::new();
+            for round in 0..5 {
+                publish(home, topic, "2", 100 * round);
+                let mut out = Vec::new();
+                let got = home.attach(&request, 0, wanted, now(100 * round), &mut out);
+                numbers.push(got.expect("attached").seq);
+                home.tick(wanted, now(100 * round + 50), &mut out);
+            }
+            (numbers[0], numbers[4])
+        });
+        for pair in numbers.windows(2) {
+            assert!(pair[0].1 > pair[0].0, "{topic}: {numbers:?}");
+            assert!(pair[1].0 > pair[0].1 + 1_000_000, "{topic}: {numbers:?}");
+        }
+    }
 }
 
 #[test]

@@ -61,6 +61,7 @@ impl Pair {
                 shard,
                 shards: 2,
                 epoch: 7,
+                generation: 0,
                 namespaces: Arc::clone(&namespaces),
                 codec: Arc::new(RawCodec),
                 topic_bytes_max: 255,

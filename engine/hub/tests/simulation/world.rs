@@ -115,6 +115,7 @@ impl World {
                 shard: shard as u16,
                 shards: NODES as u16,
                 epoch: 7,
+                generation: 0,
                 namespaces: Arc::clone(namespaces),
                 codec: Arc::new(LineCodec),
                 topic_bytes_max: 255,

@@ -46,6 +46,7 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::Full => Self::full(),
             Refusal::Stopped => Self::new(503, "the server is ending"),
+            Refusal::Bequeathed => Self::new(503, "another process has taken over: send it again"),
             Refusal::Bad(fault) => Self(fault),
         }
     }

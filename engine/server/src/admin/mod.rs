@@ -75,10 +75,16 @@ pub(crate) fn start<S: Sink>(
     let listener = listen(control, address, inherited)?;
     let address = listener.local_addr().unwrap_or(address);
     let AdminConfig { batch_max, body_bytes_max, .. } = *config;
+    let bequeathed = intake.bequeathed().clone();
     let app = App { intake, batch_max, body_bytes_max, draining: control.stopping() };
     let copy = listener.as_fd().try_clone_to_owned().ok().map(Into::into);
     let mut over = ending.subscribe();
+    let mut stopping = ending.subscribe();
     let task = control.spawn(async move {
+        tokio::select! {
+            () = bequeathed.ours() => {}
+            () = stopped(&mut stopping) => return,
+        }
         let ended = async move { stopped(&mut over).await };
         let server = serve(Bounded::new(listener), router(app)).with_graceful_shutdown(ended);
         if let Err(error) = server.await {

@@ -4,6 +4,7 @@ use super::{App, Bounded, router};
 use crate::intake::Intake;
 use crate::intake::tests::Kept;
 use crate::publish::http::{Answer, Client};
+use crate::take_over::Bequeathed;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -12,7 +13,12 @@ async fn client(sink: Kept) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let draining = tokio::sync::watch::channel(false).1;
-    let app = App { intake: Intake::new(sink), batch_max: 10, body_bytes_max: 1_000, draining };
+    let app = App {
+        intake: Intake::new(sink, Bequeathed::default()),
+        batch_max: 10,
+        body_bytes_max: 1_000,
+        draining,
+    };
     tokio::spawn(async { axum::serve(Bounded::new(listener), router(app)).await });
     Client::new(url.parse().expect("a URL"))
 }

@@ -15,12 +15,13 @@ use crate::control::Control;
 use crate::door::Door;
 use crate::feed::Bodies;
 use crate::gateways::Gateways;
+use crate::ingest;
 use crate::leave;
 use crate::namespaces;
 use crate::raw::{Audience, Inbound};
 use crate::replay::pace::wait_until;
 use crate::report::{self, Ticker};
-use crate::take_over::Bequeathed;
+use crate::take_over::{Bequeathed, Holdings, Listeners};
 use bytes::Bytes;
 use clap::Args;
 use corecast::{Engine, Policy, PublishError, Publisher, Update};
@@ -95,8 +96,13 @@ pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
     let engine = Arc::new(engine);
     let config = settings.running().clone();
     let control = Control::start(Arc::clone(&engine), settings)?;
-    let (mut none, never) = Default::default();
-    let gateways = Gateways::start(&control, &config, engine.publisher(), (&mut none, &never))?;
+    let publishers = ingest::publishers(&config.ingest);
+    let holdings = Holdings {
+        listeners: &mut Listeners::default(),
+        bequeathed: &Bequeathed::default(),
+        publishers: &publishers,
+    };
+    let gateways = Gateways::start(&control, &config, engine.publisher(), holdings)?;
     report::say_addresses(&engine);
     gateways.tell();
     crate::service::start(&control, &engine);

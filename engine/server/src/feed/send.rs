@@ -3,7 +3,6 @@
 //! Both are internal topics. So the number that `sent` tells is counted where the connections are,
 //! on whatever shard, and a connection that is gone is known to be.
 
-use super::client::read_client;
 use super::codec::text;
 use super::open::{Open, Waiting};
 use super::refusal::Refusal;
@@ -55,11 +54,10 @@ impl Open {
         if self.guest.user.is_none() && self.guest.is_bounded() {
             return Err(Refusal::new(ErrorCode::Forbidden, "who has no name may not send"));
         }
-        let epoch = context.feed().epoch();
         let (name, to_client) = match &command.to {
             Recipient::User(user) => (format!("$user.{user}"), false),
             Recipient::Client(client) => {
-                read_client(client, epoch).ok_or_else(no_such_client)?;
+                settings.names.read_client(client).ok_or_else(no_such_client)?;
                 (client_topic(client), true)
             }
         };

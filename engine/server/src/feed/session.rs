@@ -6,7 +6,6 @@
 
 use super::asking::Asking;
 use super::budget::Spent;
-use super::client::client_of;
 use super::codec::control;
 use super::open::Open;
 use super::refusal::Refusal;
@@ -76,7 +75,7 @@ impl Session {
         let Some(Judged { entry, told }) = upgraded.judged.take() else { return };
         let feed = context.feed();
         let (epoch, time) = (feed.epoch(), Nanos(feed.wall_ns()));
-        let client = client_of(context.id(), epoch);
+        let client = settings.names.client_of(context.id());
         let auth = match &entry {
             Entry::Known(_) => None,
             Entry::Unknown(within) => {

@@ -1,6 +1,7 @@
 //! What the configuration says of the feed, as its handlers need it. One for all shards.
 
 use super::budget::Budget;
+use super::client::Names;
 use super::codec::FeedCodec;
 use super::limits::BEATS;
 use crate::config::feed::FeedConfig;
@@ -18,6 +19,8 @@ pub(crate) struct FeedSettings {
     pub(crate) made_of: FeedConfig,
     pub(crate) codec: FeedCodec,
     pub(crate) audience: Audience,
+    /// Of clients.
+    pub(crate) names: Names,
     /// Whether another process has this one's place.
     pub(crate) bequeathed: Bequeathed,
     /// Of the parser.
@@ -45,6 +48,7 @@ impl FeedSettings {
             made_of: FeedConfig::default(),
             codec,
             audience,
+            names: Names::default(),
             bequeathed: Bequeathed::default(),
             limits,
             commands: Budget::new(0, SECOND_NS, 1),

@@ -253,7 +253,9 @@ impl<S: Sink> Connection<S> {
             Offer::Taken(reported) => reported,
             Offer::Failed(Refusal::Full) => return Ok(None),
             Offer::Failed(Refusal::Bad(fault)) => return Err(End::Refused(fault)),
-            Offer::Failed(Refusal::Stopped) => return Err(refused(503, ENDING)),
+            Offer::Failed(Refusal::Stopped | Refusal::Bequeathed) => {
+                return Err(refused(503, ENDING));
+            }
             Offer::Superseded => return Err(refused(409, TAKEN_OVER)),
         };
         let Some(Held { gathered, .. }) = self.held.take() else { return Ok(None) };

@@ -23,12 +23,12 @@ use crate::cli::exit::Failure;
 use crate::config::ingest::IngestConfig;
 use crate::control::{Control, stopped};
 use crate::intake::{Intake, Sink};
-use crate::take_over::{Bequeathed, Listeners};
+use crate::take_over::{Bequeathed, Holdings, Listeners};
 use corecast_feed::limits::IngestLimits;
 use limits::STRANGERS_MAX;
 pub(crate) use listener::SocketFile;
 use listener::{Listener, Peer};
-use publishers::Publishers;
+pub(crate) use publishers::{Known, Publishers};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
@@ -55,6 +55,11 @@ pub(crate) struct Ingest {
     pub(crate) tasks: Vec<JoinHandle<()>>,
 }
 
+/// The publishers that are known, before the first has connected.
+pub(crate) fn publishers(config: &IngestConfig) -> Arc<Publishers> {
+    Arc::new(Publishers::new(publishers_max(config)))
+}
+
 /// Listens where the configuration says, until `ending` turns true.
 ///
 /// # Errors
@@ -64,46 +69,57 @@ pub(crate) fn start<S: Sink>(
     control: &Control,
     config: &IngestConfig,
     intake: Intake<S>,
-    (inherited, bequeathed): (&mut Listeners, &Bequeathed),
+    Holdings { listeners: inherited, bequeathed, publishers }: Holdings<'_>,
     ending: &watch::Sender<bool>,
 ) -> Result<Ingest, Failure> {
-    let publishers_max = usize::try_from(config.publishers_max).unwrap_or(usize::MAX);
+    let publishers_max = publishers_max(config);
     let limits =
         IngestLimits { frame_bytes_max: config.record_bytes_max, ..IngestLimits::default() };
     let shared = Arc::new(Shared {
         intake,
         limits,
-        publishers: Arc::new(Publishers::new(publishers_max)),
+        publishers: Arc::clone(publishers),
         places: Arc::new(Semaphore::new(publishers_max.saturating_add(STRANGERS_MAX))),
     });
     let mut ingest = Ingest::default();
     let mut listeners = Vec::new();
     let _entered = control.enter();
     if let Some(address) = config.tcp {
-        let listener = Listener::tcp(address, inherited.ingest_tcp.take())?;
+        let listener = Listener::tcp(address, inherited.take_ingest_tcp(address))?;
         ingest.tcp = listener.local_addr();
         ingest.copies.ingest_tcp = listener.copy().ok().map(Into::into);
         listeners.push(listener);
     }
     if let Some(path) = &config.unix {
-        let listener = Listener::unix(path, inherited.ingest_unix.take(), bequeathed)?;
+        let listener = Listener::unix(path, inherited.take_ingest_unix(path), bequeathed)?;
         ingest.copies.ingest_unix = listener.copy().ok().map(Into::into);
         listeners.push(listener);
     }
     for listener in listeners {
-        let task = accept(listener, Arc::clone(&shared), ending.subscribe());
+        let (shared, bequeathed) = (Arc::clone(&shared), bequeathed.clone());
+        let task = accept(listener, shared, bequeathed, ending.subscribe());
         ingest.tasks.push(control.spawn(task));
     }
     Ok(ingest)
 }
 
-/// Accepts until the program ends, then waits for the connections, which end as well.
+/// Publishers that may be connected.
+fn publishers_max(config: &IngestConfig) -> usize {
+    usize::try_from(config.publishers_max).unwrap_or(usize::MAX)
+}
+
+/// Accepts as long as this process has its place, then waits for the connections, which end, too.
 async fn accept<S: Sink>(
     listener: Listener,
     shared: Arc<Shared<S>>,
+    bequeathed: Bequeathed,
     mut stopping: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
+    tokio::select! {
+        () = bequeathed.ours() => {}
+        () = stopped(&mut stopping) => return,
+    }
     loop {
         let accepted = tokio::select! {
             accepted = place_and_peer(&listener, &shared.places) => accepted,

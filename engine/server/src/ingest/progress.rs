@@ -40,6 +40,16 @@ pub(crate) enum Verdict {
 }
 
 impl Progress {
+    /// Where another process has seen it.
+    pub(crate) const fn at(epoch: u64, last: Option<u64>) -> Self {
+        Self { epoch, last }
+    }
+
+    /// Its epoch and its last record.
+    pub(crate) const fn parts(&self) -> (u64, Option<u64>) {
+        (self.epoch, self.last)
+    }
+
     /// A publisher that is new here.
     pub(crate) const fn new(epoch: u64) -> Self {
         Self { epoch, last: None }

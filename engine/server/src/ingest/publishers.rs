@@ -51,6 +51,17 @@ struct State {
     last_owner: u64,
 }
 
+/// How far a publisher has come, for another process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    /// Its name.
+    pub(crate) name: Box<str>,
+    /// Its epoch.
+    pub(crate) epoch: u64,
+    /// Its last record in it; none: it may be anywhere.
+    pub(crate) last: Option<u64>,
+}
+
 /// The connection that speaks for a publisher. Another may take its place at any time.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -97,6 +108,30 @@ impl Publishers {
         Self { table, has_lost, connected_max, names_max }
     }
 
+    /// All that it remembers, who was here last, last. Nobody may be connected any more.
+    pub(crate) fn export(&self) -> Vec<Known> {
+        let table = self.table.lock();
+        let all = table.by_name.iter().map(|(name, publisher)| {
+            let state = publisher.state.lock();
+            let (epoch, last) = state.progress.parts();
+            (state.last_owner, Known { name: name.clone(), epoch, last })
+        });
+        let mut all: Vec<_> = all.collect();
+        all.sort_unstable_by_key(|(last_owner, _)| *last_owner);
+        all.into_iter().map(|(_, known)| known).collect()
+    }
+
+    /// Remembers what another process has remembered, as much as there is room for.
+    pub(crate) fn import(&self, known: Vec<Known>) {
+        let mut table = self.table.lock();
+        let too_many = known.len().saturating_sub(self.names_max);
+        for Known { name, epoch, last } in known.into_iter().skip(too_many) {
+            table.connections += 1;
+            let publisher = Publisher::new(Progress::at(epoch, last), table.connections);
+            table.by_name.insert(name, Arc::new(publisher));
+        }
+    }
+
     /// A connection speaks for the publisher `name` from now on.
     ///
     /// # Errors
@@ -114,10 +149,7 @@ impl Publishers {
         }
         let publisher = known.unwrap_or_else(|| {
             table.forget_one_of(self.names_max);
-            let progress = Progress::new(epoch);
-            let state = State { progress, sessions: 0, owner: None, last_owner: 0 };
-            let (state, fewer) = (Lock::new(state), Notify::new());
-            let publisher = Arc::new(Publisher { state, fewer });
+            let publisher = Arc::new(Publisher::new(Progress::new(epoch), 0));
             table.by_name.insert(name.into(), Arc::clone(&publisher));
             publisher
         });
@@ -136,6 +168,13 @@ impl Publishers {
         }
         let (publishers, took_over) = (Arc::clone(self), before.is_some());
         Ok(Session { publishers, publisher, connection, superseded, last, start, took_over })
+    }
+}
+
+impl Publisher {
+    fn new(progress: Progress, last_owner: u64) -> Self {
+        let state = State { progress, sessions: 0, owner: None, last_owner };
+        Self { state: Lock::new(state), fewer: Notify::new() }
     }
 }
 
@@ -286,6 +325,33 @@ mod tests {
         assert_eq!(newer.offer(take(1)), Offer::Taken(Verdict::Next));
         let restarted = publishers.open("a", 10).expect("a new epoch");
         assert_eq!((restarted.start, restarted.last), (Start::Restarted, 0));
+    }
+
+    #[test]
+    fn another_process_knows_who_has_come_how_far_and_forgets_the_longest_away() {
+        let old = Arc::new(Publishers::new(1));
+        for (name, seq) in [("a", 7), ("b", 1), ("c", 3)] {
+            let session = old.open(name, 1).expect("a place");
+            assert_eq!(session.offer(take(seq)), Offer::Taken(Verdict::Next));
+        }
+        drop(old.open("a", 1).expect("again"));
+        drop(old.open("d", 1).expect("it says nothing"));
+        let known = old.export();
+        let new = Arc::new(Publishers::new(1));
+        new.import(known.clone());
+        assert_eq!(new.export(), known);
+        let session = new.open("a", 1).expect("a place");
+        assert_eq!(session.last, 7);
+        assert_eq!(session.offer(take(7)), Offer::Taken(Verdict::Duplicate));
+        assert_eq!(session.offer(take(8)), Offer::Taken(Verdict::Next));
+        drop(session);
+        assert_eq!(new.open("d", 1).expect("a place").offer(take(9)), Offer::Taken(Verdict::Next));
+        let past = OpenError::Past(PastEpoch { known: 1 });
+        assert_eq!(new.open("b", 0).expect_err("an old epoch"), past);
+        let few = Publishers { names_max: 2, ..Publishers::new(1) };
+        few.import(known);
+        let names: Vec<_> = few.export().into_iter().map(|known| known.name).collect();
+        assert_eq!(names, ["a".into(), "d".into()], "the longest away are forgotten");
     }
 
     #[test]

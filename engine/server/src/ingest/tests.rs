@@ -3,6 +3,7 @@
 use super::publishers::Publishers;
 use super::{Shared, connection};
 use crate::intake::{Intake, Outcome, Settled, Sink, Taken};
+use crate::take_over::Bequeathed;
 use corecast::{Payload, PublishError, Update};
 use corecast_feed::ingest::{self, Decoder, Frame, Hello, Record, RecordKind};
 use corecast_feed::limits::IngestLimits;
@@ -73,7 +74,7 @@ impl Server {
         let (sender, given) = mpsc::unbounded_channel();
         let sink = Late { given: sender, full: Arc::default(), asked: Arc::default() };
         let shared = Arc::new(Shared {
-            intake: Intake::new(sink),
+            intake: Intake::new(sink, Bequeathed::default()),
             limits: IngestLimits::default(),
             publishers: Arc::new(Publishers::new(4)),
             places: Arc::new(Semaphore::new(4)),

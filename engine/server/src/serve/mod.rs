@@ -8,6 +8,7 @@ use crate::config::take_over::TakeOverConfig;
 use crate::control::Control;
 use crate::door::{Door, DoorError};
 use crate::feed::Bodies;
+use crate::ingest;
 use crate::leave;
 use crate::namespaces;
 use crate::raw::{Audience, Inbound};
@@ -69,6 +70,9 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
     let config = settings.running().clone();
     let mut heir = if args.take_over { take_over(&config.take_over)? } else { None };
     let bequeathed = Bequeathed::default();
+    // Until the process before has agreed.
+    bequeathed.set(heir.is_some());
+    let publishers = ingest::publishers(&config.ingest);
     let door = Door {
         echo: args.echo,
         inbound: Inbound::Broadcast,
@@ -80,14 +84,17 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
     let control = Control::start(Arc::clone(&engine), settings)?;
     let mut inherited = heir.as_mut().map(|heir| std::mem::take(&mut heir.listeners));
     let inherited = inherited.get_or_insert_default();
-    let place = Place { engine: &engine, control: &control, config: &config, bequeathed };
+    let place =
+        Place { engine: &engine, control: &control, config: &config, bequeathed, publishers };
     let mut gateways = place.open_gateways(inherited)?;
     let offer = place.open_offer(inherited.offer.take())?;
+    if let Some(mut heir) = heir {
+        place.publishers.import(std::mem::take(&mut heir.publishers));
+        heir.serve(&engine, &place.bequeathed)?;
+    }
+    inherited.close_unused();
     report::say_addresses(&engine);
     gateways.tell();
-    if let Some(heir) = heir {
-        heir.serve(engine.epoch())?;
-    }
     service::start(&control, &engine);
     if namespaces::are_built_in(&config.engine.namespaces) {
         tracing::info!(
@@ -105,6 +112,9 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
         }
         control.wait(Duration::from_secs(60));
         refusals.tell(engine.stats());
+    }
+    if let Some(offer) = &offer {
+        offer.refuse_all();
     }
     leave::leave(&engine, Some(gateways), &control, &config.shutdown)
 }

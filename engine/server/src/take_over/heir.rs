@@ -4,9 +4,10 @@ use super::channel::Channel;
 use super::image;
 use super::relay::{self, Heard, Relay};
 use super::wire::{Body, GREETING, Kind, VERSION};
-use super::{Listeners, offer::Use};
+use super::{Bequeathed, Listeners, offer::Use};
 use crate::cli::exit::{Exit, Failure};
-use corecast::{Estate, Heritage, Timestamp, TopicImage};
+use crate::ingest::Known;
+use corecast::{Engine, Estate, Heritage, Timestamp, TopicImage};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -22,6 +23,8 @@ pub(crate) struct Heir {
     /// Its topics; none: a new epoch begins.
     estate: Option<Estate>,
     epoch: Option<u64>,
+    /// How far its publishers have come.
+    pub(crate) publishers: Vec<Known>,
     relay: Option<(Arc<Relay>, Heard)>,
 }
 
@@ -49,47 +52,65 @@ pub(crate) fn take_over(path: &Path, state_bytes_max: u64) -> Result<Option<Heir
 
 fn ask(stream: UnixStream, state_bytes_max: u64) -> io::Result<Heir> {
     let mut channel = Channel::new(stream)?;
-    channel.say(Kind::Hello, &[GREETING, &VERSION.to_le_bytes()].concat())?;
-    let (kind, uses) = channel.hear()?;
+    let said = channel.say(Kind::Hello, &[GREETING, &VERSION.to_le_bytes()].concat());
+    // One that leaves has refused before it was asked.
+    let (kind, uses) = channel.hear().or_else(|error| Err(said.err().unwrap_or(error)))?;
     if kind != Kind::Listeners {
         return Err(unexpected(kind, &uses));
     }
     let listeners = sort(&uses, channel.take(uses.len())?)?;
     channel.say(Kind::Take, &[])?;
-    let estate = receive(&mut channel, state_bytes_max)?;
+    let (estate, publishers) = receive(&mut channel, state_bytes_max)?;
     let epoch = estate.as_ref().map(|estate| estate.epoch);
-    Ok(Heir { channel, listeners, estate, epoch, relay: None })
+    Ok(Heir { channel, listeners, estate, epoch, publishers, relay: None })
 }
 
-/// Takes all topics. Too many are heard to their end, and none is taken.
-fn receive(channel: &mut Channel, state_bytes_max: u64) -> io::Result<Option<Estate>> {
+/// Takes all topics, and how far publishers have come. Too much is heard to its end, and nothing is
+/// taken.
+fn receive(
+    channel: &mut Channel,
+    state_bytes_max: u64,
+) -> io::Result<(Option<Estate>, Vec<Known>)> {
     let (mut epoch, mut topics, mut bytes) = (None, Vec::<TopicImage>::new(), 0_u64);
+    let mut publishers = Vec::new();
     let mut problem = None;
     loop {
         let (kind, body) = channel.hear()?;
         bytes += body.len() as u64;
         if bytes > state_bytes_max && problem.is_none() {
             problem = Some(format!("more than take_over.state_bytes_max = {state_bytes_max}"));
-            topics = Vec::new();
+            (topics, publishers) = (Vec::new(), Vec::new());
         }
         match kind {
-            Kind::Epoch => epoch = Some(Body(&body).u64()?),
-            Kind::Topic if problem.is_some() => {}
+            Kind::Epoch => {
+                let mut body = Body(&body);
+                epoch = Some((body.u64()?, body.u32()?));
+            }
+            Kind::Topic | Kind::Publisher if problem.is_some() => {}
+            Kind::Publisher => publishers.push(image::read_publisher(&body)?),
             Kind::Topic => match image::read(&body) {
                 Ok(topic) => topics.push(topic),
                 Err(error) => problem = Some(format!("a topic cannot be read: {error}")),
             },
             Kind::End => {
                 let mut body = Body(&body);
-                let (now, count) = (Timestamp(body.u64()?), body.u64()?);
-                if problem.is_none() && count != topics.len() as u64 {
-                    problem = Some(format!("{} of {count} topics came", topics.len()));
+                let (now, count) = (Timestamp(body.u64()?), [body.u64()?, body.u64()?]);
+                let came = [topics.len() as u64, publishers.len() as u64];
+                if problem.is_none() && count != came {
+                    problem = Some(format!("{came:?} of {count:?} topics and publishers came"));
                 }
                 if let Some(problem) = problem {
                     tracing::warn!(problem, "the topics are not taken over: a new epoch begins");
-                    return Ok(None);
+                    return Ok((None, publishers));
                 }
-                return Ok(epoch.map(|epoch| Estate { epoch, now, topics, tap: None }));
+                let estate = epoch.map(|(epoch, generation)| Estate {
+                    epoch,
+                    generation,
+                    now,
+                    topics,
+                    tap: None,
+                });
+                return Ok((estate, publishers));
             }
             other => return Err(unexpected(other, &body)),
         }
@@ -115,22 +136,41 @@ impl Heir {
         Ok(Heritage { listeners: listeners?, tls_listeners: tls_listeners?, estate })
     }
 
-    /// This process serves, in this epoch: the other may leave.
+    /// This process serves: the other may leave. Once it has agreed, who waits is accepted here.
     ///
     /// # Errors
     ///
-    /// When the other is gone.
-    pub(crate) fn serve(mut self, epoch: u64) -> Result<(), Failure> {
-        let goes_on = self.epoch == Some(epoch);
+    /// When the other has given it up, and goes on.
+    pub(crate) fn serve(mut self, engine: &Engine, bequeathed: &Bequeathed) -> Result<(), Failure> {
+        let goes_on = self.epoch == Some(engine.epoch());
+        let said = self.channel.say(Kind::Serving, &[u8::from(goes_on)]);
+        let is_there = match self.channel.hear() {
+            Ok((Kind::Yours, _)) => true,
+            Ok((kind, body)) => return Err(given_up(&unexpected(kind, &body))),
+            // It goes on only where it says so: it has died, and there is no other.
+            Err(error) if is_end(&error) => {
+                tracing::warn!("the process before has died");
+                false
+            }
+            Err(error) => return Err(given_up(&said.err().unwrap_or(error))),
+        };
+        bequeathed.set(false);
+        engine.hold_listeners(false);
         tracing::info!(goes_on, "took over");
-        self.channel.say(Kind::Serving, &[u8::from(goes_on)]).map_err(|error| {
-            Failure::new(Exit::Unavailable, format!("the process before is gone: {error}"))
-        })?;
-        match self.relay.filter(|_| goes_on) {
-            Some((relay, heard)) => relay::tell(self.channel, relay, heard),
-            None => Ok(()),
+        if let Some((relay, heard)) = self.relay.filter(|_| goes_on && is_there) {
+            relay::tell(self.channel, relay, heard);
         }
+        Ok(())
     }
+}
+
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | BrokenPipe)
+}
+
+fn given_up(error: &io::Error) -> Failure {
+    Failure::new(Exit::Unavailable, format!("the process before does not leave its place: {error}"))
 }
 
 fn sort(uses: &[u8], fds: Vec<OwnedFd>) -> io::Result<Listeners> {

@@ -1,6 +1,7 @@
 //! How a topic looks on its way.
 
 use super::wire::{Body, bytes, option};
+use crate::ingest::Known;
 use ::bytes::Bytes;
 use corecast::{SnapshotImage, SnapshotKind, StreamImage, StreamMessage, Timestamp, TopicImage};
 use std::io;
@@ -48,6 +49,27 @@ pub(super) fn read(body: &[u8]) -> io::Result<TopicImage> {
     body.end()?;
     let stream = StreamImage { seq, ts, history, snapshot };
     Ok(TopicImage { name, heard_at, is_stale, kind, stream, variants_seq })
+}
+
+/// Writes how far a publisher has come.
+pub(super) fn write_publisher(out: &mut Vec<u8>, known: &Known) {
+    let Known { name, epoch, last } = known;
+    bytes(out, name.as_bytes());
+    out.extend(epoch.to_le_bytes());
+    option(out, *last, |out, last| out.extend(last.to_le_bytes()));
+}
+
+/// Reads how far a publisher has come.
+///
+/// # Errors
+///
+/// When it is not that.
+pub(super) fn read_publisher(body: &[u8]) -> io::Result<Known> {
+    let mut body = Body(body);
+    let name = std::str::from_utf8(body.bytes()?).map_err(io::Error::other)?.into();
+    let (epoch, last) = (body.u64()?, body.option(Body::u64)?);
+    body.end()?;
+    Ok(Known { name, epoch, last })
 }
 
 fn write_snapshot(out: &mut Vec<u8>, image: &SnapshotImage) {

@@ -6,15 +6,15 @@ use super::relay;
 use super::wire::{Body, GREETING, Kind, VERSION};
 use super::{Bequeathed, Listeners};
 use crate::cli::exit::{Exit, Failure};
-use crate::clock;
 use crate::control::Control;
-use crate::ingest::SocketFile;
+use crate::ingest::{Known, SocketFile};
 use corecast::Engine;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -45,6 +45,7 @@ pub(crate) struct Offer {
     listener: UnixListener,
     heirs: Receiver<UnixStream>,
     task: JoinHandle<()>,
+    leaving: Arc<AtomicBool>,
     _file: SocketFile,
 }
 
@@ -74,9 +75,14 @@ impl Offer {
             tokio::net::UnixListener::from_std(copy).map_err(failed)?
         };
         let waking = control.clone();
+        let leaving = Arc::<AtomicBool>::default();
+        let is_leaving = Arc::clone(&leaving);
+        let bequeathed = bequeathed.clone();
         let task = control.spawn(async move {
+            bequeathed.ours().await;
             loop {
                 match accepting.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                    Ok(stream) if is_leaving.load(Ordering::SeqCst) => refuse(stream),
                     Ok(stream) => {
                         if sender.send(stream).is_err() {
                             return;
@@ -90,7 +96,13 @@ impl Offer {
                 }
             }
         });
-        Ok(Self { listener, heirs, task, _file: file })
+        Ok(Self { listener, heirs, task, leaving, _file: file })
+    }
+
+    /// The program leaves: whoever wants the place now is told so.
+    pub(crate) fn refuse_all(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+        self.heirs.try_iter().for_each(refuse);
     }
 
     /// Accepts nobody any more: who comes now is the heir's.
@@ -110,6 +122,21 @@ impl Offer {
     /// When there is no descriptor left.
     pub(crate) fn listener(&self) -> io::Result<UnixListener> {
         self.listener.try_clone()
+    }
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        // One may have come just before the leave.
+        self.refuse_all();
+    }
+}
+
+fn refuse(stream: UnixStream) {
+    let why = b"it is leaving: start again when it has ended";
+    let said = Channel::new(stream).and_then(|mut channel| channel.say(Kind::Refused, why));
+    if let Err(error) = said {
+        tracing::debug!(%error, "who wanted to take over is gone");
     }
 }
 
@@ -158,16 +185,38 @@ impl Candidate {
         }
     }
 
-    /// Gives it the topics, and waits until it serves. Nothing may be published meanwhile. True
-    /// where it goes on in the epoch.
+    /// Gives it the topics, and how far publishers have come, and waits until it serves. Nothing
+    /// may be published meanwhile. True where it goes on in the epoch.
     ///
     /// # Errors
     ///
-    /// When it breaks off: then it has not accepted anybody.
-    pub(crate) fn bequeath(mut self, engine: &Arc<Engine>, drain: Duration) -> io::Result<bool> {
-        settle(engine)?;
+    /// When it breaks off: then it has not accepted anybody, and does not.
+    pub(crate) fn bequeath(
+        mut self,
+        engine: &Arc<Engine>,
+        publishers: &[Known],
+        drain: Duration,
+    ) -> io::Result<bool> {
+        let given = self.give(engine, publishers);
+        let goes_on = given.inspect_err(|error| {
+            // It may wait for the last word.
+            let _ = self.channel.say(Kind::Refused, error.to_string().as_bytes());
+        })?;
+        // From here on there is no way back: a relay that fails sends the clients away.
+        if goes_on && let Err(error) = relay::listen(self.channel, engine, drain) {
+            tracing::warn!(%error, "no thread for what the process after publishes");
+        }
+        Ok(goes_on)
+    }
+
+    fn give(&mut self, engine: &Engine, publishers: &[Known]) -> io::Result<bool> {
+        // Each shard has ended the turn in which it may still have published; and what it gave to
+        // another's inbox lies there before the questions that follow.
+        engine.images(0, &mut |_| Ok(()))?;
         let channel = &mut self.channel;
-        channel.say(Kind::Epoch, &engine.epoch().to_le_bytes())?;
+        let (epoch, generation) = (engine.epoch(), engine.generation());
+        channel
+            .say(Kind::Epoch, &[&epoch.to_le_bytes()[..], &generation.to_le_bytes()].concat())?;
         let (mut count, mut body) = (0_u64, Vec::new());
         engine.images(IMAGES_BYTES, &mut |topics| {
             for topic in topics {
@@ -178,37 +227,23 @@ impl Candidate {
             }
             Ok(())
         })?;
-        let end = [engine.now().0.to_le_bytes(), count.to_le_bytes()].concat();
-        channel.say(Kind::End, &end)?;
+        for publisher in publishers {
+            body.clear();
+            image::write_publisher(&mut body, publisher);
+            channel.say(Kind::Publisher, &body)?;
+        }
+        let end = [engine.now().0, count, publishers.len() as u64].map(u64::to_le_bytes);
+        channel.say(Kind::End, end.as_flattened())?;
         let goes_on = match channel.hear()? {
             (Kind::Serving, body) => body == [1],
             (other, _) => return Err(io::Error::other(format!("it says {other:?}"))),
         };
-        // From here on there is no way back: a relay that fails sends the clients away.
-        if goes_on && let Err(error) = relay::listen(self.channel, engine, drain) {
-            tracing::warn!(%error, "no thread for what the process after publishes");
-        }
+        channel.say(Kind::Yours, &[])?;
         Ok(goes_on)
     }
 }
 
-/// Waits until all that was published is numbered and queued.
-fn settle(engine: &Engine) -> io::Result<()> {
-    let begun = clock::now();
-    // A turn that has begun may still publish.
-    std::thread::park_timeout(A_TURN);
-    while engine.publisher().pending() > 0 {
-        if begun.elapsed() > SETTLE_WITHIN {
-            return Err(io::Error::other("what was published does not come to rest"));
-        }
-        std::thread::park_timeout(A_TURN);
-    }
-    Ok(())
-}
-
 /// Bytes of topics that a shard gives in one turn.
 const IMAGES_BYTES: usize = 1 << 20;
-const A_TURN: Duration = Duration::from_millis(10);
-const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 const OWNER_ONLY: u32 = 0o600;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,11 +1,12 @@
 //! What a process leaves to its heir, step by step; and what it takes back when the heir fails.
 
 use super::offer::{Candidate, Offer};
-use super::{Bequeathed, Listeners};
+use super::{Bequeathed, Holdings, Listeners};
 use crate::cli::exit::Failure;
 use crate::config::ServerConfig;
 use crate::control::Control;
 use crate::gateways::Gateways;
+use crate::ingest::Publishers;
 use corecast::Engine;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub(crate) struct Place<'a> {
     pub(crate) control: &'a Control,
     pub(crate) config: &'a ServerConfig,
     pub(crate) bequeathed: Bequeathed,
+    pub(crate) publishers: Arc<Publishers>,
 }
 
 impl Place<'_> {
@@ -26,8 +28,7 @@ impl Place<'_> {
     ///
     /// When an address or a path cannot be listened on.
     pub(crate) fn open_gateways(&self, inherited: &mut Listeners) -> Result<Gateways, Failure> {
-        let publisher = self.engine.publisher();
-        Gateways::start(self.control, self.config, publisher, (inherited, &self.bequeathed))
+        self.open(self.config, inherited)
     }
 
     /// Offers the place, where the configuration says.
@@ -70,7 +71,10 @@ impl Place<'_> {
         self.bequeathed.set(true);
         self.engine.hold_listeners(true);
         gateways.end(self.control);
-        match candidate.bequeath(self.engine, self.config.shutdown.drain()) {
+        // A request that is slow may have begun to publish before.
+        self.control.pass();
+        let (publishers, drain) = (self.publishers.export(), self.config.shutdown.drain());
+        match candidate.bequeath(self.engine, &publishers, drain) {
             Ok(goes_on) => {
                 offer.close();
                 tracing::info!(goes_on, "another process has taken over");
@@ -91,8 +95,12 @@ impl Place<'_> {
         let mut config = self.config.clone();
         config.admin.listen = None;
         (config.ingest.tcp, config.ingest.unix) = (None, None);
-        let publisher = self.engine.publisher();
-        let mut none = Listeners::default();
-        Gateways::start(self.control, &config, publisher, (&mut none, &self.bequeathed))
+        self.open(&config, &mut Listeners::default())
+    }
+
+    fn open(&self, config: &ServerConfig, listeners: &mut Listeners) -> Result<Gateways, Failure> {
+        let (bequeathed, publishers) = (&self.bequeathed, &self.publishers);
+        let holdings = Holdings { listeners, bequeathed, publishers };
+        Gateways::start(self.control, config, self.engine.publisher(), holdings)
     }
 }

@@ -3,9 +3,9 @@
 
 use super::channel::Channel;
 use super::wire::{Body, Kind, bytes, option};
-use crate::cli::exit::{Exit, Failure};
 use ::bytes::Bytes;
-use corecast::{Engine, Leave, Now, PublishError, Tap, Update, UpdateKind};
+use corecast::{Engine, Leave, Now, PublishError, Publisher, Reported, Tap, Update, UpdateKind};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,11 +44,7 @@ impl Tap for Relay {
 }
 
 /// Tells the process before what is heard, until it is gone or falls behind.
-///
-/// # Errors
-///
-/// When there is no thread for it.
-pub(super) fn tell(mut channel: Channel, relay: Arc<Relay>, heard: Heard) -> Result<(), Failure> {
+pub(super) fn tell(mut channel: Channel, relay: Arc<Relay>, heard: Heard) {
     let tell = move || {
         let mut body = Vec::new();
         while !relay.is_over.load(Ordering::Relaxed) {
@@ -68,11 +64,14 @@ pub(super) fn tell(mut channel: Channel, relay: Arc<Relay>, heard: Heard) -> Res
         relay.is_over.store(true, Ordering::Relaxed);
     };
     let thread = std::thread::Builder::new().name("relay".to_owned()).spawn(tell);
-    thread.map(drop).map_err(|error| Failure::new(Exit::Software, format!("no thread: {error}")))
+    if let Err(error) = thread {
+        // With the channel it is the end of the relay: the other sends its clients here at once.
+        tracing::error!(%error, "no thread to tell the process before what is published");
+    }
 }
 
-/// Publishes what the process after tells, until the engine ends. Where it tells no more, clients
-/// are sent to it at once.
+/// Publishes what the process after tells, until the engine ends. Where it tells no more, or tells
+/// what does not fit here, clients are sent to it at once.
 ///
 /// # Errors
 ///
@@ -84,35 +83,69 @@ pub(super) fn listen(
 ) -> io::Result<()> {
     let engine = Arc::clone(engine);
     let listen = move || {
-        let publisher = engine.publisher();
+        let mut follower = Follower { publisher: engine.publisher(), reports: HashMap::new() };
         let error = loop {
-            let update = match channel.hear() {
-                Ok((Kind::Update, body)) => read(&body),
-                Ok((Kind::Alive, _)) => continue,
+            let followed = match channel.hear() {
+                Ok((Kind::Update, body)) => read(&body).and_then(|update| follower.follow(update)),
+                Ok((Kind::Alive, _)) => follower.settle(),
                 Ok((other, _)) => Err(io::Error::other(format!("it says {other:?}"))),
                 Err(error) => Err(error),
             };
-            let update = match update {
-                Ok(update) => update,
-                Err(error) => break error,
-            };
-            loop {
-                match publisher.update(update.clone()) {
-                    Err(PublishError::Full) => publisher.wait_room(),
-                    // The engine has ended: nobody is left.
-                    Err(PublishError::Stopped) => return,
-                    // What does not fit here does not reach those who are about to go.
-                    Ok(()) | Err(_) => break,
-                }
+            if let Err(error) = followed {
+                break error;
             }
         };
-        tracing::warn!(%error, "the process that took over tells no more: clients go there now");
+        // Then nobody is left.
+        if error.kind() == HAS_ENDED {
+            return;
+        }
+        tracing::warn!(%error, "the relay has ended: clients go to the other process now");
         let _ = engine.leave_blocking(Leave {
             code: corecast::CloseCode::SERVICE_RESTART,
             ..Leave::within(drain)
         });
     };
     std::thread::Builder::new().name("relay".to_owned()).spawn(listen).map(drop)
+}
+
+/// Publishes in this process what another has taken. An update that is not taken here would shift
+/// the numbers of its topic: so nothing follows it, and none follows one of its topic before it is
+/// known that this was taken.
+struct Follower {
+    publisher: Publisher,
+    reports: HashMap<Box<str>, Reported>,
+}
+
+impl Follower {
+    fn follow(&mut self, update: Update) -> io::Result<()> {
+        if self.reports.len() >= REPORTS_MAX || self.reports.contains_key(&*update.topic) {
+            self.settle()?;
+        }
+        loop {
+            match self.publisher.update_reported(update.clone()) {
+                Ok(report) => {
+                    self.reports.insert(update.topic, report);
+                    return Ok(());
+                }
+                Err(PublishError::Full) => self.publisher.wait_room(),
+                Err(PublishError::Stopped) => return Err(HAS_ENDED.into()),
+                Err(error) => return Err(refused(&update.topic, &error)),
+            }
+        }
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        for (topic, report) in self.reports.drain() {
+            if let Some(error) = report.wait().refused {
+                return Err(refused(&topic, &error));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(topic: &str, error: &dyn std::error::Error) -> io::Error {
+    io::Error::other(format!("an update of {topic} does not fit here: {error}"))
 }
 
 fn write(out: &mut Vec<u8>, update: &Update) {
@@ -138,11 +171,16 @@ fn read(body: &[u8]) -> io::Result<Update> {
 
 /// Updates that wait for the other process at most.
 const WAITING_MAX: usize = 65_536;
+/// The engine here has ended: no socket gives that.
+const HAS_ENDED: io::ErrorKind = io::ErrorKind::Unsupported;
+/// Topics of which it is not known yet whether their last update was taken, at most.
+const REPORTS_MAX: usize = 1_024;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use corecast::{Accept, Arrival, Context, Handler, Message, Namespace, Reject, Upgrade};
 
     #[test]
     fn an_update_arrives_as_it_was() {
@@ -174,5 +212,62 @@ mod tests {
         assert_eq!(heard.try_iter().count(), WAITING_MAX, "those before it are whole");
         relay.taken(&Update::new("a", "late"), Now::default());
         assert!(heard.try_recv().is_err());
+    }
+
+    /// Lets nobody in.
+    struct Closed;
+
+    impl Handler for Closed {
+        type Data = ();
+
+        fn on_upgrade(&mut self, _: &Upgrade<'_>, _: &Arrival<'_>) -> Result<Accept<()>, Reject> {
+            Err(Reject::new(403, "nobody"))
+        }
+
+        fn on_message(&mut self, (): &mut (), _: Message<'_>, _: &mut Context<'_>) {}
+    }
+
+    /// An engine with room for one topic.
+    fn engine() -> Arc<Engine> {
+        let listen = "127.0.0.1:0".parse().expect("an address");
+        let one = Namespace { name: "trade".into(), topics_max: 1, ..Namespace::default() };
+        let builder = Engine::builder().listen(listen).shards(1).namespace(one);
+        Arc::new(builder.spawn(|_| Closed).expect("it starts"))
+    }
+
+    #[test]
+    fn behind_an_update_that_does_not_fit_here_nothing_of_its_topic_is_numbered() {
+        let engine = engine();
+        let mut follower = Follower { publisher: engine.publisher(), reports: HashMap::new() };
+        follower.follow(Update::new("trade.A", "1")).expect("taken");
+        follower.follow(Update::new("trade.A", "2")).expect("taken");
+        let unknown = follower.follow(Update::new("book.A", "1")).expect_err("no namespace");
+        assert!(unknown.to_string().contains("book.A"), "{unknown}");
+        // Only its home knows that there is no room.
+        follower.follow(Update::new("trade.B", "1")).expect("on its way");
+        let full = follower.follow(Update::new("trade.B", "2")).expect_err("no room");
+        assert!(full.to_string().contains("trade.B"), "{full}");
+        follower.settle().expect("all is told");
+        let next = engine.publisher().update_reported(Update::new("trade.A", "3"));
+        assert_eq!(next.expect("taken").wait().seq, Some(3));
+    }
+
+    #[test]
+    fn a_relay_that_brings_what_does_not_fit_sends_the_clients_away() {
+        for topic in ["book.A", "trade.B"] {
+            let engine = engine();
+            let (near, far) = std::os::unix::net::UnixStream::pair().expect("a pair");
+            let near = Channel::new(near).expect("ours");
+            let mut far = Channel::new(far).expect("ours");
+            listen(near, &engine, Duration::from_secs(20)).expect("a thread");
+            for topic in ["trade.A", topic] {
+                let mut body = Vec::new();
+                write(&mut body, &Update::new(topic, "1"));
+                far.say(Kind::Update, &body).expect("said");
+            }
+            // It is asked now and then how all that was.
+            let _ = far.say(Kind::Alive, &[]);
+            engine.wait().expect("it has left, and no shard panicked");
+        }
     }
 }

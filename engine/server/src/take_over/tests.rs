@@ -3,6 +3,7 @@
 use super::channel::Channel;
 use super::image;
 use super::wire::Kind;
+use crate::ingest::Known;
 use bytes::Bytes;
 use corecast::{SnapshotImage, SnapshotKind, StreamImage, StreamMessage, Timestamp, TopicImage};
 use proptest::prelude::*;
@@ -57,8 +58,22 @@ proptest! {
     }
 
     #[test]
+    fn a_publisher_arrives_as_it_was_and_never_in_part(
+        (name, epoch, last) in (".{0,20}", any::<u64>(), prop::option::of(any::<u64>())),
+    ) {
+        let known = Known { name: name.into(), epoch, last };
+        let mut body = Vec::new();
+        image::write_publisher(&mut body, &known);
+        prop_assert_eq!(&image::read_publisher(&body).expect("whole"), &known);
+        for length in 0..body.len() {
+            prop_assert!(image::read_publisher(&body[..length]).is_err(), "{} bytes", length);
+        }
+    }
+
+    #[test]
     fn any_bytes_are_read_without_harm(body in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = image::read(&body);
+        let _ = image::read_publisher(&body);
     }
 }
 

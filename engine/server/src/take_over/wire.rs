@@ -3,7 +3,7 @@
 use std::io;
 
 /// The version of all this: two processes of different ones do not understand each other.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 /// What an heir says first.
 pub(super) const GREETING: &[u8] = b"corecast takes over";
 /// Bytes of one message: of a topic with all its history.
@@ -21,14 +21,18 @@ pub(super) enum Kind {
     Listeners,
     /// The heir: leave now.
     Take,
-    /// The epoch.
+    /// The epoch, and how often it has changed hands.
     Epoch,
     /// A topic.
     Topic,
-    /// That was all: the clock, and how many topics.
+    /// How far a publisher has come.
+    Publisher,
+    /// That was all: the clock, how many topics, how many publishers.
     End,
     /// The heir serves: 1 where it goes on in the epoch.
     Serving,
+    /// It does: there is no way back.
+    Yours,
     /// The heir has taken an update.
     Update,
     /// The heir has nothing to tell.
@@ -39,8 +43,9 @@ impl Kind {
     /// The kind of that number.
     pub(super) fn of(number: u8) -> Option<Self> {
         use Kind::*;
-        let all = [Hello, Refused, Listeners, Take, Epoch, Topic, End, Serving, Update, Alive];
-        all.into_iter().find(|kind| *kind as u8 == number)
+        let before = [Hello, Refused, Listeners, Take, Epoch, Topic, Publisher, End];
+        let after = [Serving, Yours, Update, Alive];
+        before.into_iter().chain(after).find(|kind| *kind as u8 == number)
     }
 }
 
