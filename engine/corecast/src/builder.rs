@@ -187,7 +187,8 @@ impl Builder {
         self
     }
 
-    /// What another process leaves to this engine: listeners and topics.
+    /// What another process leaves to this engine: listeners and topics. The listeners are held
+    /// until [`Engine::hold_listeners`]`(false)`: nobody is accepted before.
     #[must_use]
     pub fn heritage(mut self, heritage: Heritage) -> Self {
         self.heritage = heritage;

@@ -99,24 +99,14 @@ impl Engine {
         let (mesh, mailboxes) = connect_all(&config, cpus.len(), !listeners.is_empty())?;
         let stats: Box<[_]> = cpus.iter().map(|_| Arc::new(ShardStats::default())).collect();
         let outcome = Arc::new(Outcome::new(cpus.len(), Arc::clone(&mesh.admission)));
-        let (config, factory) = (Arc::new(config), Arc::new(factory));
-        let (report, started) = std::sync::mpsc::channel();
+        let config = &Arc::new(config);
         let epoch = estate.as_ref().map_or(clock.wall_ns().unsigned_abs(), |it| it.epoch);
         let shards = setup::shard_id(cpus.len() - 1).0 + 1;
         let namespaces = &namespaces;
         let generation = estate.as_ref().map_or(0, |it| it.generation.saturating_add(1));
-        let config_of = &config;
-        let ground = Ground {
-            config: config_of,
-            shards,
-            codec: &codec,
-            namespaces,
-            epoch,
-            generation,
-            clock,
-        };
+        let ground = Ground { config, shards, codec: &codec, namespaces, epoch, generation, clock };
         let shares = ground.shares(estate, |topic| mesh.home(topic))?;
-        let (addresses, listeners) = door::open(&config, cpus.len(), listeners, tls_listeners)?;
+        let (addresses, listeners) = door::open(config, cpus.len(), listeners, tls_listeners)?;
         let feed = FeedSeed { codec, namespaces: Arc::clone(namespaces), epoch, generation };
         let all = || listeners.iter().flatten();
         let engine = Self {
@@ -138,33 +128,44 @@ impl Engine {
         };
         let budgets = Arc::new(Budgets::default());
         let parts = cpus.iter().zip(listeners).zip(mailboxes).zip(&stats).zip(shares).enumerate();
-        for (index, ((((&cpu, listeners), mailbox), stats), share)) in parts {
-            let seed = Seed {
-                id: setup::shard_id(index),
-                cpu,
-                listeners,
-                tls: tls.clone(),
-                mailbox,
-                share,
-                config: Arc::clone(&config),
-                pages: pages.clone(),
-                clock,
-                mesh: Arc::clone(&mesh),
-                stats: Arc::clone(stats),
-                outcome: Arc::clone(&outcome),
-                feed: feed.clone(),
-                budgets: Arc::clone(&budgets),
-            };
-            let spawned = thread::spawn(seed, Arc::clone(&factory), report.clone());
-            // Those that run already end with `engine`; the rest will never have run.
-            let thread = spawned
-                .inspect_err(|_| (index..cpus.len()).for_each(|_| outcome.shard_ended(None)))?;
-            engine.threads.lock().push(thread);
+        let seeds = parts.map(|(index, ((((&cpu, listeners), mailbox), stats), share))| Seed {
+            id: setup::shard_id(index),
+            cpu,
+            listeners,
+            tls: tls.clone(),
+            mailbox,
+            share,
+            config: Arc::clone(config),
+            pages: pages.clone(),
+            clock,
+            mesh: Arc::clone(&mesh),
+            stats: Arc::clone(stats),
+            outcome: Arc::clone(&outcome),
+            feed: feed.clone(),
+            budgets: Arc::clone(&budgets),
+        });
+        engine.spawn(seeds, &Arc::new(factory))?;
+        Ok(engine)
+    }
+
+    /// Starts the shards' threads.
+    fn spawn<H: Handler>(
+        &self,
+        seeds: impl Iterator<Item = Seed>,
+        factory: &Arc<impl Fn(ShardId) -> H + Send + Sync + 'static>,
+    ) -> Result<(), StartError> {
+        let (report, started) = std::sync::mpsc::channel();
+        for (index, seed) in seeds.enumerate() {
+            let spawned = thread::spawn(seed, Arc::clone(factory), report.clone());
+            // Those that run already end with the engine; the rest will never have run.
+            let never_run = index..self.shards();
+            let thread =
+                spawned.inspect_err(|_| never_run.for_each(|_| self.outcome.shard_ended(None)))?;
+            self.threads.lock().push(thread);
         }
         drop(report);
-        // Each shard says that it runs, or why it does not: then the others end with `engine`.
-        started.into_iter().collect::<Result<(), _>>()?;
-        Ok(engine)
+        // Each shard says that it runs, or why it does not: then the others end with the engine.
+        started.into_iter().collect()
     }
 
     /// The address that is listened on, with the port that the kernel chose where 0 was asked for.

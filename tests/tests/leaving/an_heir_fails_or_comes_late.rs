@@ -124,6 +124,7 @@ fn an_heir_that_dies_costs_nobody_anything() -> Result<()> {
         late.skip_to("message")?;
         client.skip_to("message")?;
     }
+    drop(client);
     server.stop()
 }
 

@@ -54,7 +54,7 @@ fn ask(stream: UnixStream, state_bytes_max: u64) -> io::Result<Heir> {
     let mut channel = Channel::new(stream)?;
     let said = channel.say(Kind::Hello, &[GREETING, &VERSION.to_le_bytes()].concat());
     // One that leaves has refused before it was asked.
-    let (kind, uses) = channel.hear().or_else(|error| Err(said.err().unwrap_or(error)))?;
+    let (kind, uses) = channel.hear().map_err(|error| said.err().unwrap_or(error))?;
     if kind != Kind::Listeners {
         return Err(unexpected(kind, &uses));
     }
