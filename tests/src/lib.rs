@@ -21,6 +21,7 @@ use eyre::{Result, bail};
 pub mod control;
 pub mod feed;
 pub mod gateway;
+mod hang_up;
 pub mod raw;
 pub mod recording;
 pub mod server;

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use corecast_wire::client;
@@ -12,10 +13,12 @@ use corecast_wire::{
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::hang_up;
+
 /// A client without scruples.
 #[derive(Debug)]
 pub struct RawClient {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     receiver: Receiver,
     unread: Vec<u8>,
     within: Duration,
@@ -76,6 +79,8 @@ impl RawClient {
         stream.set_write_timeout(Some(within))?;
         let limits = ReceiverLimits { message_bytes_max: 64 << 20, message_parts_max: 1 << 20 };
         let receiver = Receiver::new(Role::Client, limits);
+        let stream = Arc::new(stream);
+        hang_up::note(&stream);
         Ok(Self { stream, receiver, unread: Vec::new(), within })
     }
 
@@ -190,7 +195,7 @@ impl RawClient {
     /// # Errors
     /// When the socket does not take the option.
     pub fn reset(self) -> Result<()> {
-        Ok(SockRef::from(&self.stream).set_linger(Some(Duration::ZERO))?)
+        Ok(SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO))?)
     }
 
     /// How long a read may take from now on; 10 s at first.
@@ -208,7 +213,7 @@ impl RawClient {
     /// # Errors
     /// When the connection is gone or takes no byte for 10 s.
     pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream.write_all(bytes).wrap_err("cannot send")
+        (&*self.stream).write_all(bytes).wrap_err("cannot send")
     }
 
     /// Sends bytes one at a time, each in a packet of its own.
@@ -305,7 +310,7 @@ impl RawClient {
         self.stream.set_read_timeout(Some(self.within))?;
         let start = self.unread.len();
         self.unread.resize(start + count, 0);
-        Ok(self.stream.read_exact(&mut self.unread[start..])?)
+        Ok((&*self.stream).read_exact(&mut self.unread[start..])?)
     }
 
     /// Everything up to the end of the connection, as bytes.
@@ -343,7 +348,7 @@ impl RawClient {
         self.stream.set_read_timeout(Some(left))?;
         let mut bytes = vec![0; 64 << 10];
         let read = loop {
-            match self.stream.read(&mut bytes) {
+            match (&*self.stream).read(&mut bytes) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 read => break read,
             }

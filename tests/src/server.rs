@@ -14,6 +14,8 @@ use corecast_bench::process::{Launch, Process, Usage, corecast_program};
 use eyre::{Result, WrapErr, ensure, eyre};
 use rustix::process::Signal;
 
+use crate::hang_up;
+
 /// A running `corecast`, stopped and checked at the end of the test.
 #[derive(Debug)]
 pub struct TestServer {
@@ -127,11 +129,13 @@ impl TestServer {
         Ok(process.output())
     }
 
-    /// Stops it with one SIGTERM: it must end by itself, in time and with success.
+    /// Stops it with one SIGTERM: it must end by itself, in time and with success. Clients of this
+    /// thread that are still there hang up first.
     ///
     /// # Errors
     /// When it does not; with what it printed.
     pub fn stop(mut self) -> Result<()> {
+        hang_up::all(self.address);
         if !self.stopping {
             self.begin_stop()?;
         }
