@@ -36,6 +36,8 @@ pub(crate) struct Edge {
     pub(crate) lingering: Lingering,
     pub(crate) meters: Meters,
     lines: Cell<Level>,
+    /// Whether a proxy that names nobody was told of.
+    told_silent: Cell<bool>,
     stats: Arc<ShardStats>,
 }
 
@@ -95,8 +97,8 @@ impl Edge {
         let limits = RefCell::new(Arc::new(Limits::of(config)));
         let meters = Meters::default();
         meters.set(&limits.borrow().rates);
-        let (lingering, lines) = (Lingering::default(), Cell::default());
-        Self { limits, budgets, lingering, meters, lines, stats }
+        let (lingering, lines, told_silent) = Default::default();
+        Self { limits, budgets, lingering, meters, lines, told_silent, stats }
     }
 
     /// Counts one more connection of a user.
@@ -149,6 +151,25 @@ impl Edge {
         now: Timestamp,
     ) -> Result<Option<Charge>, Denied> {
         self.budgets.charge_address(client.ip(), &self.limits().address, now.0)
+    }
+
+    /// Counts one more connection of a trusted proxy that does not say for whom it is. It has
+    /// bounds though it may be exempt: that is meant for clients of its address.
+    ///
+    /// # Errors
+    /// As [`Edge::charge`].
+    pub(crate) fn charge_unnamed(
+        &self,
+        proxy: SocketAddr,
+        now: Timestamp,
+    ) -> Result<Option<Charge>, Denied> {
+        let bounds = AddressConfig { exempt: Vec::new(), ..self.limits().address.clone() };
+        self.budgets.charge_address(proxy.ip(), &bounds, now.0)
+    }
+
+    /// Whether this is the first proxy that names nobody.
+    pub(crate) fn is_first_silent(&self) -> bool {
+        !self.told_silent.replace(true)
     }
 
     /// Whether one more line may go to the log.

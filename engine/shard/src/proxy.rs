@@ -84,11 +84,18 @@ pub(crate) fn client_of<H: Handler>(
             response(400, &[], body.as_bytes()).map_or_else(|_| Bytes::new(), Bytes::from)
         })?;
         entrance.is_secure = secure_by_fields(&limits.proxy, request);
-        if let Client::Known(client) = client {
-            entrance.proxy.get_or_insert(slot.peer);
-            slot.peer = client;
-        }
-        let charge = shard.edge.charge(slot.peer, shard.clock.now());
+        let now = shard.clock.now();
+        let charge = match client {
+            Client::Known(client) => {
+                entrance.proxy.get_or_insert(slot.peer);
+                slot.peer = client;
+                shard.edge.charge(slot.peer, now)
+            }
+            Client::Unsaid => {
+                silent(shard, slot.peer);
+                shard.edge.charge_unnamed(slot.peer, now)
+            }
+        };
         entrance.charge =
             charge.map_err(|denied| Bytes::from_static(refusal::note(shard, slot.peer, denied)))?;
     }
@@ -190,6 +197,19 @@ fn secure_by_fields(config: &ProxyConfig, request: &Request<'_>) -> Option<bool>
 fn values<'r>(request: &'r Request<'_>, name: &str) -> Vec<&'r str> {
     let named = request.headers().filter(|(have, _)| have.eq_ignore_ascii_case(name));
     named.map(|(_, value)| value).collect()
+}
+
+/// A trusted proxy forwards without a word of for whom: told once by each shard.
+fn silent<H: Handler>(shard: &Shard<H>, proxy: SocketAddr) {
+    if shard.edge.is_first_silent() {
+        let (shard, proxy) = (shard.id.0, proxy.ip());
+        tracing::warn!(
+            shard,
+            %proxy,
+            "a trusted proxy names no client: all of its clients share its own budget; let it set \
+             the field of proxy.header, or take it out of proxy.trusted"
+        );
+    }
 }
 
 /// A trusted proxy said something that cannot be understood, or nothing.

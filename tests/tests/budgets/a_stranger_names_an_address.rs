@@ -8,8 +8,12 @@ use crate::{ask, let_in, too_many};
 const PROXY: &str = "127.0.0.9";
 
 fn server(header: &str) -> Result<TestServer> {
+    server_with(header, "127.0.0.1")
+}
+
+fn server_with(header: &str, exempt: &str) -> Result<TestServer> {
     let config = format!(
-        "[address]\nexempt = [\"127.0.0.1\"]\nconnections_max = 2\n[proxy]\n\
+        "[address]\nexempt = [\"{exempt}\"]\nconnections_max = 2\n[proxy]\n\
          trusted = [\"{PROXY}\"]\nheader = \"{header}\"\n"
     );
     TestServer::start_with(&config, ["--shards", "2"])
@@ -61,16 +65,23 @@ fn what_a_client_writes_does_not_hide_what_the_proxy_adds() -> Result<()> {
 }
 
 #[test]
-fn a_proxy_that_does_not_say_is_charged_itself() -> Result<()> {
-    let server = server("x-forwarded-for")?;
-    let mut held = Vec::new();
-    for lines in ["", "X-Forwarded-For: unknown\r\n"] {
-        held.push(let_in(PROXY, server.address(), b"", lines)?);
+fn a_proxy_that_does_not_say_is_charged_itself_and_told_of() -> Result<()> {
+    // That its own address is exempt does not make its clients so.
+    for exempt in ["127.0.0.1", "127.0.0.0/8"] {
+        let server = server_with("x-forwarded-for", exempt)?;
+        let mut held = Vec::new();
+        for lines in ["", "X-Forwarded-For: unknown\r\n"] {
+            held.push(let_in(PROXY, server.address(), b"", lines)?);
+        }
+        too_many(PROXY, server.address(), b"", "")?;
+        let (_, head) = ask(PROXY, server.address(), b"", "X-Forwarded-For: nonsense\r\n")?;
+        ensure!(head.status == 400, "{}", head.text);
+        held.push(let_in(PROXY, server.address(), b"", "X-Forwarded-For: 192.0.2.1\r\n")?);
+        drop(held);
+        let said = server.process().output();
+        let lines = said.lines().filter(|line| line.contains("names no client")).count();
+        ensure!((1..=2).contains(&lines), "once for each shard: {lines}\n{said}");
+        server.stop()?;
     }
-    too_many(PROXY, server.address(), b"", "")?;
-    let (_, head) = ask(PROXY, server.address(), b"", "X-Forwarded-For: nonsense\r\n")?;
-    ensure!(head.status == 400, "{}", head.text);
-    held.push(let_in(PROXY, server.address(), b"", "X-Forwarded-For: 192.0.2.1\r\n")?);
-    drop(held);
-    server.stop()
+    Ok(())
 }
