@@ -2,13 +2,18 @@
 
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use corecast_bench::process::corecast_program;
 use corecast_tests::control::Control;
 use corecast_tests::raw::{RawClient, Received};
 use corecast_tests::server::TestServer;
 use corecast_wire::frame::Opcode;
-use eyre::{Result, ensure};
+use eyre::{Result, ensure, eyre};
+use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 fn echo_answers_and_sigterm_ends_the_program() -> Result<()> {
@@ -24,6 +29,34 @@ fn echo_answers_and_sigterm_ends_the_program() -> Result<()> {
     server.begin_stop()?;
     assert_eq!(left.expect_close()?.0, 1001, "a client that is there at the end is told");
     server.stop()
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_hold_up_the_end() -> Result<()> {
+    let mut command = Command::new(corecast_program()?);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--shards", "1"]).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let stdout = child.stdout.take().ok_or_else(|| eyre!("no stdout"))?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line)?;
+    ensure!(line.starts_with("listening on"), "{line}");
+    // The reader of the log is gone, as where a collector has died: SIGTERM is logged.
+    drop(child.stderr.take());
+    kill_process(Pid::from_child(&child), Signal::TERM)?;
+    let until = Instant::now() + Duration::from_secs(20);
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() > until {
+            child.kill()?;
+            child.wait()?;
+            return Err(eyre!("it has not ended"));
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    ensure!(status.success(), "{status}");
+    Ok(())
 }
 
 #[test]

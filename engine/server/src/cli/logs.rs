@@ -18,7 +18,10 @@ pub(crate) const DEFAULT_LEVEL: &str = "info";
 /// When the level is none.
 pub(crate) fn start(common: &CommonArgs) -> Result<(), Failure> {
     let filter = filter(common.log_level.as_deref().unwrap_or(DEFAULT_LEVEL))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(AboveBars);
+    // What cannot be logged is lost: to say so on the same stderr would panic, and end whichever
+    // thread had something to say.
+    let lines = tracing_subscriber::fmt().log_internal_errors(false);
+    let lines = lines.with_env_filter(filter).with_writer(AboveBars);
     match common.log {
         LogFormat::Text => {
             let lines = lines.with_ansi(io::stderr().is_terminal()).with_target(false);
