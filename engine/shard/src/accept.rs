@@ -102,6 +102,7 @@ impl Reserve {
                     let _ = socket::write(fd.as_raw_fd(), &[IoSlice::new(FULL)]);
                 }
                 socket::shut(fd.as_raw_fd(), Shutdown::Write);
+                refusal::close(fd);
             });
             *self = Self::open();
             if !refused {

@@ -8,6 +8,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use corecast_gate::budget::{Denied, Rate, Refusal};
 use corecast_hub::Timestamp;
+use corecast_wire::limits::HEAD_BYTES_MAX;
+use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
 use crate::handler::Handler;
@@ -99,12 +101,19 @@ impl Lingering {
     }
 }
 
-/// Closes a socket. What came meanwhile is taken out of it before: with bytes unread, the peer
-/// would be reset.
-fn close(fd: OwnedFd) {
+/// Closes a socket. What came meanwhile is taken out of it before, as much as the longest head has:
+/// with bytes unread, the peer would be reset.
+pub(crate) fn close(fd: OwnedFd) {
     // MSG_TRUNC throws away without copying (tcp(7)).
     let mut unused = [0; 4_096];
-    let _ = rustix::net::recv(&fd, &mut unused[..], RecvFlags::DONTWAIT | RecvFlags::TRUNC);
+    let mut left = HEAD_BYTES_MAX;
+    while left > 0 {
+        match rustix::net::recv(&fd, &mut unused[..], RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
+            Ok((_, read)) if read > 0 => left = left.saturating_sub(read),
+            Err(Errno::INTR) => {}
+            _ => break,
+        }
+    }
     drop(fd);
 }
 

@@ -92,6 +92,26 @@ fn connections_of_one_address_are_counted_over_all_shards() -> Result<()> {
 }
 
 #[test]
+fn who_is_refused_with_a_long_request_is_reset() -> Result<()> {
+    let config = "[address]\nexempt = []\nconnections_max = 1\n";
+    let server = TestServer::start_with(config, ["--shards", "1"])?;
+    let held = let_in("127.0.0.1", server.address(), b"", "")?;
+    let before = server.usage()?.fds;
+    let mut refused = RawClient::connect(server.address())?;
+    refused.send(&request(&format!("X-Long: {}\r\n", "x".repeat(7_000)))?)?;
+    ensure!(refused.read_head()?.status == 429, "let in");
+    let began = Instant::now();
+    while server.usage()?.fds > before {
+        ensure!(began.elapsed() < Duration::from_secs(20), "its socket stays open");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let error = refused.stream().take_error()?;
+    ensure!(error.is_none(), "closed with bytes unread: {error:?}");
+    drop(held);
+    server.stop()
+}
+
+#[test]
 fn a_whole_64_has_the_budget_of_one_address() -> Result<()> {
     let Some(network) = Network::make()? else { return Ok(()) };
     let name = network.0.clone();
