@@ -31,7 +31,9 @@ pub(crate) fn turn<H: Handler>(shard: &Shard<H>, conn: ConnId) {
         shard.look_again(conn);
         slot.stream.push();
         let announced = match proxy::go_on(shard, slot) {
-            Poll::Ready(true) => tls::queue::go_on(slot, shard.departure.is_refusing()),
+            Poll::Ready(true) => {
+                tls::queue::go_on(slot, shard.departure.is_refusing(), shard.clock)
+            }
             other => other,
         };
         (announced, slot.session.phase() == Phase::Upgrading)

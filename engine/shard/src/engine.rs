@@ -355,6 +355,13 @@ impl Engine {
         self.mesh.post(shard, Job::NoBuffers(writes));
     }
 
+    /// Has each key of TLS 1.2 that is agreed from now on encrypted so many records already, in all
+    /// engines of this process.
+    #[cfg(feature = "fault-injection")]
+    pub fn inject_tls_records(&self, records: u64) {
+        crate::tls::RECORDS_SPENT.store(records, Ordering::SeqCst);
+    }
+
     fn begin_leave(&self, leave: Leave) {
         let order = Order::new(leave, self.clock.now());
         self.set_draining(true);

@@ -144,6 +144,13 @@ pub const TIME_MS_CEILING: u64 = 30 * 24 * 3_600_000;
 /// TLS handshakes of one shard that are under way at once. Each holds a few KiB.
 pub const TLS_HANDSHAKES_MAX: u32 = 1_024;
 
+/// How long a handshake's place is kept for a peer that does not go on, while others wait for one.
+pub const TLS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Records that one key of TLS 1.2 still encrypts when its connection is told to come back: what
+/// leaves until the Close does.
+pub const TLS_RECORDS_SPARE: u64 = 1 << 20;
+
 /// Certificates that a configuration takes.
 pub const TLS_CERTIFICATES_MAX: usize = 256;
 

@@ -85,7 +85,7 @@ impl Stream {
 
     /// Whether the peer's side is known to be shut, or the connection to be broken.
     pub(crate) fn has_hung_up(&self) -> bool {
-        self.socket.hung_up
+        self.socket.has_hung_up()
     }
 
     /// Reads once, if there may be something. Zero bytes are the peer's end.
@@ -141,6 +141,11 @@ impl Stream {
 }
 
 impl Socket {
+    /// Whether the peer's side is known to be shut, or the connection to be broken.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        self.hung_up
+    }
+
     pub(crate) fn raw(&self) -> RawFd {
         self.fd.as_raw_fd()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use corecast_hub::session::{ClosedBy, Due, Phase};
 use corecast_hub::{Flush, Hub, Timestamp};
-use corecast_wire::Frame;
+use corecast_wire::{CloseCode, Frame};
 
 use crate::handler::Handler;
 use crate::shard::{Shard, Slot};
@@ -62,16 +62,24 @@ fn look_at<H: Handler>(shard: &Shard<H>, range: std::ops::Range<usize>, ping: &F
             // What is closed for its age or its stall is noted with the other slow ones.
             hub.expire(slot.conn, now);
         }
-        if slot.blocked {
+        let blocked = slot.blocked || !slot.stream.is_clear();
+        if blocked {
             // It waits for room in its socket, or for memory, of which nobody tells.
             slot.wake(&shard.turns);
         }
-        if slot.stream.tls.as_ref().is_some_and(|tls| tls.is_late(now)) {
-            slot.session.lost(ClosedBy::Timeout, "the TLS handshake took too long");
-            slot.abort(&shard.turns);
+        if let Some(tls) = &slot.stream.tls {
+            if tls.is_late(now) {
+                slot.session.lost(ClosedBy::Timeout, "the TLS handshake took too long");
+                slot.abort(&shard.turns);
+            } else if tls.is_worn() {
+                let (code, reason) = (CloseCode::SERVICE_RESTART, "the TLS key is worn: come back");
+                if let Some(close) = slot.session.close(ClosedBy::Transport, code, reason, now) {
+                    hub.close(slot.conn, close, Flush::Queued);
+                }
+            }
         }
         match slot.session.poll_timeout(&shard.sessions, now) {
-            None if slot.blocked || !hub.is_quiet(slot.conn) => {}
+            None if blocked || !hub.is_quiet(slot.conn) => {}
             None => {
                 let until = slot.session.quiet_until(&shard.sessions);
                 looks[index] = until.map_or(Timestamp(0), |until| until.min(now.after(QUIET_MAX)));

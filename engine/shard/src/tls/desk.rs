@@ -10,9 +10,12 @@ use std::time::Duration;
 use super::records::{OVERHEAD_BYTES, RECORD_BYTES, SEALED_BYTES_MAX};
 use super::settings::TlsSettings;
 use crate::config::TlsConfig;
-use crate::limits::{TLS_CHAIN_BYTES_MAX, TLS_HELLO_BYTES_MAX, TLS_WRITE_BYTES_MAX};
+use crate::limits::{TLS_CHAIN_BYTES_MAX, TLS_HELLO_BYTES_MAX, TLS_PATIENCE, TLS_WRITE_BYTES_MAX};
 use corecast_hub::{ConnId, Timestamp};
 use corecast_wire::limits::READ_BYTES;
+
+/// Connections that have given back their place and are still listed, beside as many as hold one.
+const HOLDERS_SPARE: usize = 256;
 
 /// One for each shard that speaks TLS.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Desk {
     handshakes_max: u32,
     /// Handshakes that have a place.
     under_way: Cell<u32>,
+    /// Connections that took a place, the oldest first; some have given it back.
+    pub(super) holders: RefCell<VecDeque<ConnId>>,
     /// Connections that wait for a place, with their bytes still in the kernel.
     pub(super) waiting: RefCell<VecDeque<ConnId>>,
     /// Connections whose handshake can go on.
@@ -52,6 +57,7 @@ impl Desk {
             handshake_timeout: Duration::from_millis(config.handshake_timeout_ms),
             handshakes_max: config.handshakes_max,
             under_way: Cell::new(0),
+            holders: RefCell::default(),
             waiting: RefCell::default(),
             due: RefCell::default(),
             rest_until: Cell::new(Timestamp(0)),
@@ -81,6 +87,16 @@ impl Desk {
         }
     }
 
+    /// How long a place is kept for a peer that does not go on, while others wait for one.
+    pub(super) fn patience(&self) -> Duration {
+        TLS_PATIENCE.min(self.handshake_timeout / 4)
+    }
+
+    /// Whether most of those who took a place have given it back: the list is to be cleaned.
+    pub(super) fn has_stale_holders(&self) -> bool {
+        self.holders.borrow().len() > 2 * self.under_way.get() as usize + HOLDERS_SPARE
+    }
+
     /// Handshakes that may begin.
     pub(super) fn free_places(&self) -> u32 {
         self.handshakes_max.saturating_sub(self.under_way.get())
@@ -89,17 +105,22 @@ impl Desk {
 
 /// A handshake's place; it is given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place(Rc<Desk>);
+pub(super) struct Place {
+    desk: Rc<Desk>,
+    /// When it was taken.
+    pub(super) since: Timestamp,
+}
 
 impl Place {
-    pub(super) fn take(desk: &Rc<Desk>) -> Self {
+    pub(super) fn take(desk: &Rc<Desk>, conn: ConnId, now: Timestamp) -> Self {
         desk.under_way.set(desk.under_way.get() + 1);
-        Self(Rc::clone(desk))
+        desk.holders.borrow_mut().push_back(conn);
+        Self { desk: Rc::clone(desk), since: now }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.under_way.set(self.0.under_way.get() - 1);
+        self.desk.under_way.set(self.desk.under_way.get() - 1);
     }
 }

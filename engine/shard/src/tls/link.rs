@@ -15,7 +15,9 @@ use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
 use super::desk::{Desk, Drafts, Place};
-use super::records;
+use super::records::{self, RECORD_BYTES};
+use crate::clock::Clock;
+use crate::limits::TLS_RECORDS_SPARE;
 use crate::socket::Written;
 use crate::stream::Socket;
 
@@ -44,6 +46,8 @@ pub(crate) struct Tls {
     has_ended: bool,
     /// The last read ended before the socket did: it was much work for little plaintext.
     has_more: bool,
+    /// Records that its key may still encrypt, where that is bounded.
+    records_left: Option<u64>,
 }
 
 /// Where it stands.
@@ -51,7 +55,7 @@ enum State {
     /// Nothing was read yet.
     Waiting,
     /// The handshake is under way.
-    Shaking(Box<UnbufferedServerConnection>, #[expect(dead_code, reason = "dropped")] Place),
+    Shaking(Box<UnbufferedServerConnection>, Place),
     /// Records flow.
     Open(Box<UnbufferedServerConnection>),
     /// It failed: what comes in is no longer understood.
@@ -108,6 +112,7 @@ impl Tls {
             has_moved: false,
             has_ended: false,
             has_more: false,
+            records_left: None,
         })
     }
 
@@ -119,6 +124,12 @@ impl Tls {
     /// Whether the handshake is not done, and should be.
     pub(crate) fn is_late(&self, now: Timestamp) -> bool {
         self.is_shaking() && now > self.deadline
+    }
+
+    /// Whether its key is soon to encrypt no more. In TLS 1.3 keys change by themselves; in 1.2 the
+    /// connection would end.
+    pub(crate) fn is_worn(&self) -> bool {
+        self.records_left.is_some_and(|left| left <= TLS_RECORDS_SPARE)
     }
 
     /// The certificate that the peer has shown and that was verified, in DER.
@@ -159,7 +170,11 @@ impl Tls {
     }
 
     /// Receives what there is of the handshake.
-    pub(super) fn gather(&mut self, socket: &mut Socket) -> Gathered {
+    pub(super) fn gather(&mut self, socket: &mut Socket, conn: ConnId, clock: Clock) -> Gathered {
+        if socket.has_hung_up() && self.is_unanswered() {
+            // It cannot be finished: no work for it, if it stands in line already.
+            return Gathered::Ended;
+        }
         let desk = Rc::clone(&self.desk);
         let mut scratch = desk.scratch.borrow_mut();
         while !self.is_whole {
@@ -173,22 +188,23 @@ impl Tls {
                 Poll::Ready(Ok(read)) => read,
             };
             let is_first = matches!(self.state, State::Waiting);
-            if is_first && !self.begin() {
+            if is_first && !self.begin(conn, clock.now()) {
                 return Gathered::Ended;
             }
             self.input.extend_from_slice(&scratch[..read]);
             // A hello in pieces costs nothing but its bytes until it is whole.
-            self.is_whole = !self.is_fresh() || is_whole(&self.input);
+            self.is_whole = !self.is_unanswered() || is_whole(&self.input);
         }
         Gathered::Due
     }
 
     /// Takes a place for a handshake.
-    fn begin(&mut self) -> bool {
+    fn begin(&mut self, conn: ConnId, now: Timestamp) -> bool {
         let settings = self.desk.settings();
         match UnbufferedServerConnection::new(settings.server()) {
             Ok(connection) => {
-                self.state = State::Shaking(Box::new(connection), Place::take(&self.desk));
+                let place = Place::take(&self.desk, conn, now);
+                self.state = State::Shaking(Box::new(connection), place);
                 true
             }
             Err(error) => {
@@ -198,10 +214,22 @@ impl Tls {
         }
     }
 
-    /// Whether nothing of the peer's was worked off yet.
-    fn is_fresh(&self) -> bool {
-        matches!(&self.state, State::Shaking(connection, _)
-            if connection.protocol_version().is_none())
+    /// Whether nothing of the peer's was worked off yet: without an answer of ours there can be no
+    /// handshake.
+    fn is_unanswered(&self) -> bool {
+        match &self.state {
+            State::Waiting => true,
+            State::Shaking(connection, _) => connection.protocol_version().is_none(),
+            State::Open(_) | State::Failed => false,
+        }
+    }
+
+    /// When it took its place, where it has one and the peer is to go on.
+    pub(super) fn has_waited_since(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Shaking(_, place) if self.line == Line::No => Some(place.since),
+            _ => None,
+        }
     }
 
     /// One step of the handshake: all the work that what has come asks for.
@@ -224,6 +252,7 @@ impl Tls {
                     && let State::Shaking(connection, _) =
                         std::mem::replace(&mut self.state, State::Failed)
                 {
+                    self.records_left = records::records_max(&connection);
                     self.state = State::Open(connection);
                 }
                 if self.input.is_empty() {
@@ -304,12 +333,17 @@ impl Tls {
         out: &mut [u8],
     ) -> Prepared {
         let State::Open(connection) = &mut self.state else { return Prepared::default() };
-        let Self { input, plain, unsent, .. } = self;
-        let sealed = records::write(connection, input, plain, unsent, |traffic| {
+        let Self { input, plain, has_ended, unsent, .. } = self;
+        let sealed = records::write(connection, input, (plain, has_ended), unsent, |traffic| {
             records::seal(traffic, slices, staging, out)
         });
         match sealed {
-            Ok(Ok((plain, sealed))) => Prepared { sealed, plain, told: 0 },
+            Ok(Ok((plain, sealed))) => {
+                if let Some(left) = &mut self.records_left {
+                    *left = left.saturating_sub(plain.div_ceil(RECORD_BYTES) as u64);
+                }
+                Prepared { sealed, plain, told: 0 }
+            }
             Ok(Err(error)) => {
                 tracing::info!(%error, "TLS can encrypt no more");
                 (self.state, self.has_ended) = (State::Failed, true);
@@ -393,9 +427,10 @@ impl Tls {
     /// Tells the peer that nothing follows, as far as the socket takes it.
     pub(crate) fn say_end(&mut self, socket: &Socket) {
         if let State::Open(connection) = &mut self.state {
-            let Self { input, plain, unsent, .. } = self;
+            let Self { input, plain, has_ended, unsent, .. } = self;
             let mut alert = [0; 256];
-            let length = records::write(connection, input, plain, unsent, |mut traffic| {
+            let ending = (plain, has_ended);
+            let length = records::write(connection, input, ending, unsent, |mut traffic| {
                 traffic.queue_close_notify(&mut alert).unwrap_or(0)
             });
             unsent.extend_from_slice(&alert[..length.unwrap_or(0)]);

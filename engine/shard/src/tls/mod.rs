@@ -27,4 +27,6 @@ pub(crate) const SEALED_WRITE_BYTES_MAX: usize =
 pub(crate) use desk::Desk;
 pub(crate) use link::{Prepared, Tls};
 pub(crate) use records::RECORD_BYTES;
+#[cfg(feature = "fault-injection")]
+pub(crate) use records::RECORDS_SPENT;
 pub use settings::{TlsError, TlsSettings};

@@ -11,9 +11,10 @@ use corecast_hub::session::{ClosedBy, Phase};
 use corecast_hub::{ConnId, Timestamp};
 
 use super::desk::Desk;
-use super::link::{Gathered, Line};
+use super::link::{Gathered, Line, Tls};
+use crate::clock::Clock;
 use crate::handler::Handler;
-use crate::shard::{Shard, Slot, slot_mut};
+use crate::shard::{Shard, Slot, Slots, slot_mut};
 use crate::signal;
 
 /// Connections that get a place in one round of the shard.
@@ -25,7 +26,7 @@ const SHORT: Duration = Duration::from_micros(50);
 
 /// Goes on with a handshake, as far as that costs nothing. Ready(true): it is done, or was done
 /// before. Ready(false): the connection is over.
-pub(crate) fn go_on<D>(slot: &mut Slot<D>, is_leaving: bool) -> Poll<bool> {
+pub(crate) fn go_on<D>(slot: &mut Slot<D>, is_leaving: bool, clock: Clock) -> Poll<bool> {
     let stream = &mut slot.stream;
     let Some(tls) = stream.tls.as_deref_mut().filter(|tls| tls.is_shaking()) else {
         return Poll::Ready(true);
@@ -38,7 +39,7 @@ pub(crate) fn go_on<D>(slot: &mut Slot<D>, is_leaving: bool) -> Poll<bool> {
         tls.give_up();
         return Poll::Ready(true);
     }
-    match tls.gather(&mut stream.socket) {
+    match tls.gather(&mut stream.socket, slot.conn, clock) {
         Gathered::Nothing if is_leaving => return Poll::Ready(false),
         Gathered::Nothing => {}
         Gathered::NoPlace if is_leaving => return Poll::Ready(false),
@@ -92,11 +93,22 @@ fn work<H: Handler>(shard: &Shard<H>) -> u64 {
 
 /// Those who wait for a place get their turn while there is one.
 fn let_in<H: Handler>(shard: &Shard<H>, desk: &Rc<Desk>) {
+    if desk.has_stale_holders() {
+        let mut slots = shard.slots.borrow_mut();
+        let mut is_shaking = |conn| {
+            let tls = slot_mut(&mut slots, conn).and_then(|slot| slot.stream.tls.as_ref());
+            tls.is_some_and(|tls| tls.is_shaking())
+        };
+        desk.holders.borrow_mut().retain(|conn| is_shaking(*conn));
+    }
     let mut waiting = desk.waiting.borrow_mut();
     if waiting.is_empty() {
         return;
     }
     let mut slots = shard.slots.borrow_mut();
+    if desk.free_places() == 0 {
+        return push_out(shard, desk, &mut slots, waiting.len());
+    }
     let mut free = desk.free_places().min(LET_IN_MAX);
     while free > 0 {
         let Some(conn) = waiting.pop_front() else { return };
@@ -111,6 +123,38 @@ fn let_in<H: Handler>(shard: &Shard<H>, desk: &Rc<Desk>) {
     // Those who have gone meanwhile are no more than those who are there.
     if waiting.len() > 2 * shard.live.get() as usize + LET_IN_MAX as usize {
         waiting.retain(|conn| slot_mut(&mut slots, *conn).is_some());
+    }
+}
+
+/// Others wait, and there is no place: takes them from those who have had one the longest, and have
+/// not gone on for a while. Who is to be worked for keeps his.
+fn push_out<H: Handler>(
+    shard: &Shard<H>,
+    desk: &Rc<Desk>,
+    slots: &mut Slots<H::Data>,
+    waiting: usize,
+) {
+    let now = shard.clock.now();
+    let mut holders = desk.holders.borrow_mut();
+    let mut wanted = waiting.min(LET_IN_MAX as usize);
+    for _ in 0..holders.len() {
+        let Some(&conn) = holders.front().filter(|_| wanted > 0) else { return };
+        let slot = slot_mut(slots, conn);
+        let tls = slot.as_ref().and_then(|slot| slot.stream.tls.as_deref());
+        match tls.filter(|tls| tls.is_shaking()).map(Tls::has_waited_since) {
+            None => {}
+            Some(None) => holders.push_back(conn),
+            Some(Some(since)) if now.since(since) < desk.patience() => return,
+            Some(Some(_)) => {
+                wanted -= 1;
+                if let Some(slot) = slot {
+                    let reason = "the TLS handshake stood still, and others wanted its place";
+                    slot.session.lost(ClosedBy::Timeout, reason);
+                    slot.abort(&shard.turns);
+                }
+            }
+        }
+        holders.pop_front();
     }
 }
 

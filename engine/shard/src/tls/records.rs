@@ -1,9 +1,9 @@
 //! Passes over the state machine of rustls. It keeps keys and no bytes: records are decrypted where
 //! they lie, and encrypted to where they are sent from.
 
-use rustls::Error;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, WriteTraffic};
+use rustls::{Error, SupportedCipherSuite};
 
 /// Plaintext bytes of the longest record (RFC 8446 §5.1).
 pub(crate) const RECORD_BYTES: usize = 16 * 1024;
@@ -128,14 +128,15 @@ pub(super) fn seal<'a>(
 
 /// Brings the connection to where it encrypts, and lets `write` do so; what the peer is to be sent
 /// before goes behind `unsent`. `input` is what was received and is not worked off: rustls counts
-/// on finding it. Plaintext in it goes behind `plain`.
+/// on finding it. Plaintext in it goes behind `plain`; whether the peer said in it that nothing
+/// follows, into `ended`: rustls tells once.
 ///
 /// # Errors
 /// When the peer broke TLS, or nothing can be encrypted in this state.
 pub(super) fn write<R>(
     connection: &mut UnbufferedServerConnection,
     input: &mut Vec<u8>,
-    plain: &mut Vec<u8>,
+    (plain, ended): (&mut Vec<u8>, &mut bool),
     unsent: &mut Vec<u8>,
     write: impl FnOnce(WriteTraffic<'_, rustls::server::ServerConnectionData>) -> R,
 ) -> Result<R, Error> {
@@ -159,8 +160,8 @@ pub(super) fn write<R>(
                 encode(unsent, |place| data.encode(place))?;
             }
             Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-            // Told once; we may still write.
-            Ok(ConnectionState::PeerClosed) => {}
+            // We may still write.
+            Ok(ConnectionState::PeerClosed) => *ended = true,
             Ok(_) => return Err(Error::HandshakeNotComplete),
             Err(error) => {
                 alert(connection, unsent);
@@ -170,6 +171,22 @@ pub(super) fn write<R>(
         input.drain(..discard);
     }
 }
+
+/// Records that the connection's key may encrypt, if it is not renewed before.
+pub(super) fn records_max(connection: &UnbufferedServerConnection) -> Option<u64> {
+    let SupportedCipherSuite::Tls12(suite) = connection.negotiated_cipher_suite()? else {
+        return None;
+    };
+    let max = suite.common.confidentiality_limit;
+    #[cfg(feature = "fault-injection")]
+    let max = max.saturating_sub(RECORDS_SPENT.load(std::sync::atomic::Ordering::SeqCst));
+    (max < u64::MAX / 2).then_some(max)
+}
+
+/// How many records each new key has encrypted already, for tests.
+#[cfg(feature = "fault-injection")]
+pub(crate) static RECORDS_SPENT: std::sync::atomic::AtomicU64 =
+    std::sync::atomic::AtomicU64::new(0);
 
 /// The alert that rustls has for the peer, if any.
 fn alert(connection: &mut UnbufferedServerConnection, unsent: &mut Vec<u8>) {

@@ -8,16 +8,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
-use corecast_hub::Timestamp;
+use corecast_hub::{ConnId, Timestamp};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::link::Gathered;
 use super::{Desk, Tls, TlsSettings};
+use crate::clock::Clock;
 use crate::config::{CertificateConfig, TlsConfig};
 use crate::limits::TLS_WRITE_BYTES_MAX;
 use crate::socket::Written;
 use crate::stream::Stream;
+
+/// The server's end in its shard.
+const CONN: ConnId = ConnId { index: 0, generation: 0 };
 
 /// Both ends of a connection.
 struct Pair {
@@ -71,7 +75,7 @@ impl Pair {
         self.tell_of_reads();
         let Stream { socket, tls } = &mut self.server;
         let tls = tls.as_mut().expect("TLS");
-        if tls.is_shaking() && tls.gather(socket) == Gathered::Due {
+        if tls.is_shaking() && tls.gather(socket, CONN, Clock::start()) == Gathered::Due {
             tls.step(socket).expect("a handshake");
         }
     }
@@ -262,4 +266,46 @@ fn the_end_is_told_and_heard() {
     assert_eq!(pair.client_receives(), b"last");
     let state = pair.client.process_new_packets().expect("records");
     assert!(state.peer_has_closed(), "no close_notify came");
+}
+
+#[test]
+fn an_end_that_is_found_while_writing_is_heard() {
+    let mut pair = Pair::open();
+    let mut room = [0; 64];
+    pair.client.writer().write_all(&[7; 1_000]).expect("room");
+    pair.client.writer().write_all(&[8; 1_000]).expect("room");
+    pair.client.send_close_notify();
+    pair.client_sends();
+    // There is room for less than the first record: the others are still encrypted.
+    assert!(matches!(pair.server_reads(&mut room), Poll::Ready(Ok(64))));
+    assert_eq!(pair.server.write(b"out"), Written::Bytes(3));
+    let mut read = 64;
+    loop {
+        match pair.server_reads(&mut room) {
+            Poll::Ready(Ok(0)) => break,
+            Poll::Ready(Ok(count)) => read += count,
+            other => panic!("no end behind {read} bytes: {other:?}"),
+        }
+    }
+    assert_eq!(read, 2_000);
+}
+
+#[test]
+fn no_work_is_done_for_who_has_gone() {
+    use rustix::event::epoll::EventFlags;
+    let mut pair = Pair::new();
+    pair.client_sends();
+    pair.server.note(EventFlags::IN | EventFlags::RDHUP);
+    let Stream { socket, tls } = &mut pair.server;
+    let tls = tls.as_mut().expect("TLS");
+    assert_eq!(tls.gather(socket, CONN, Clock::start()), Gathered::Ended);
+    // Who was answered may shut its side behind its request.
+    let mut pair = Pair::new();
+    pair.client_sends();
+    pair.server_shakes();
+    pair.client_receives();
+    pair.client_sends();
+    pair.server.note(EventFlags::IN | EventFlags::RDHUP);
+    pair.server_shakes();
+    assert!(!pair.tls().is_shaking());
 }
