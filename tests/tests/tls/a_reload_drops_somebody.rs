@@ -40,5 +40,6 @@ async fn who_is_connected_stays_and_who_comes_gets_the_new_certificate() -> Resu
     for client in [&mut before, &mut after, &mut later] {
         client.echo(b"still there").await?;
     }
+    drop((before, after, later));
     server.stop()
 }

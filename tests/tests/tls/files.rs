@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eyre::Result;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
+use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose, date_time_ymd};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
@@ -52,8 +52,26 @@ impl Authority {
 
     /// A certificate for these hosts, in files of this name.
     pub(crate) fn sign(&self, file: &str, hosts: &[&str]) -> Result<Signed> {
+        self.sign_as(file, hosts, |_| {})
+    }
+
+    /// The same, but whose time is over.
+    pub(crate) fn sign_expired(&self, file: &str, hosts: &[&str]) -> Result<Signed> {
+        self.sign_as(file, hosts, |params| {
+            params.not_before = date_time_ymd(2020, 1, 1);
+            params.not_after = date_time_ymd(2021, 1, 1);
+        })
+    }
+
+    fn sign_as(
+        &self,
+        file: &str,
+        hosts: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Signed> {
         let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(hosts)?;
+        change(&mut params);
         params.distinguished_name.push(DnType::CommonName, file);
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];

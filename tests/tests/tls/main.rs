@@ -2,6 +2,7 @@
 //!
 //! The files are named by what one fears.
 
+mod a_page_takes_plain_for_secure;
 mod a_refused_client_gets_a_handshake;
 mod a_reload_drops_somebody;
 mod a_session_is_signed_for_again;

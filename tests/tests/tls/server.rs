@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use corecast_tests::server::{TestServer, launch};
 use eyre::{Result, bail};
 
+use crate::client::WITHIN;
+
 /// Starts `corecast serve --echo` with this below `[tls]` and further tables.
 pub(crate) fn start(tls: &str, rest: &str) -> Result<(TestServer, SocketAddr)> {
     let config = format!("[tls]\nlisten = \"127.0.0.1:0\"\n{tls}\n{rest}");
@@ -51,7 +53,7 @@ pub(crate) fn start_subscribe(url: &str, authority: &Path) -> Result<String> {
 
 /// Where it speaks TLS.
 fn secure_address(server: &TestServer) -> Result<SocketAddr> {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + WITHIN;
     loop {
         let output = server.process().output();
         if let Some((_, rest)) = output.split_once("listening on https://") {
@@ -67,7 +69,7 @@ fn secure_address(server: &TestServer) -> Result<SocketAddr> {
 
 /// Waits until the program has printed this.
 pub(crate) fn wait_for_line(server: &TestServer, text: &str) -> Result<()> {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + WITHIN;
     while !server.process().output().contains(text) {
         if Instant::now() > until {
             bail!("it does not say {text:?}:\n{}", server.process().output());

@@ -7,7 +7,7 @@ use rustls::AlertDescription;
 
 use crate::client::{Client, secure};
 use crate::files::Authority;
-use crate::server::{start, start_with};
+use crate::server::{start, start_with, wait_for_line};
 
 #[tokio::test]
 async fn a_name_gets_the_certificate_that_has_it() -> Result<()> {
@@ -57,6 +57,8 @@ async fn another_protocol_is_refused() -> Result<()> {
     let mut client = Client::open(address, "localhost", "/echo", &Arc::new(config)).await?;
     ensure!(client.session().alpn_protocol() == Some(b"http/1.1"));
     client.echo(b"there").await?;
+    // The server would wait for its end.
+    drop(client);
     server.stop()
 }
 
@@ -99,5 +101,36 @@ async fn listen_itself_speaks_tls_where_nothing_else_does() -> Result<()> {
     let output = server.process().output();
     ensure!(output.contains("listening on https://"), "{output}");
     ensure!(output.contains("every user may read"), "the key's file is open to all: {output}");
+    drop(client);
+    server.stop()
+}
+
+#[tokio::test]
+async fn a_certificate_whose_time_is_over_is_believed() -> Result<()> {
+    let authority = Authority::new("expired")?;
+    let (valid, expired) = (
+        authority.sign("valid", &["localhost"])?,
+        authority.sign_expired("expired", &["old.example.com"])?,
+    );
+    let ca = authority.file();
+    let tables = [valid.table(), expired.table()].concat();
+    let (server, address) = start(&format!("client_ca = \"{}\"\n{tables}", ca.display()), "")?;
+    wait_for_line(&server, "has expired")?;
+    // The operator is told, and the others are served; who gets it refuses it.
+    let config = Arc::new(authority.client()?);
+    let error = secure(address, "old.example.com", &config).await.err();
+    let told = error.map(|error| format!("{error:#}")).unwrap_or_default();
+    ensure!(told.contains("expired"), "{told}");
+    // So is what a client shows.
+    for version in rustls::ALL_VERSIONS {
+        for (shown, expected) in [(&valid, true), (&expired, false)] {
+            let config = Arc::new(authority.client_with(&[version], Some(shown))?);
+            let came_in = match Client::open(address, "localhost", "/echo", &config).await {
+                Ok(mut client) => client.echo(b"there").await.is_ok(),
+                Err(_) => false,
+            };
+            ensure!(came_in == expected, "{version:?}, {}", shown.chain.display());
+        }
+    }
     server.stop()
 }
