@@ -5,8 +5,10 @@
 
 #![forbid(unsafe_code)]
 
+use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use corecast_bench::flood::{Attack, Attackers, Kind, Targets};
 use corecast_bench::load::{Shape, Slow};
@@ -17,7 +19,7 @@ use corecast_bench::workload::feed_site::tls_address;
 use corecast_bench::workload::flood::{self, Finish, Round};
 use corecast_tests::server::TestServer;
 use corecast_tests::siege::KEPT_BYTES_MAX;
-use eyre::{Result, ensure, eyre};
+use eyre::{Result, ensure};
 
 /// Attackers at a time.
 const PARALLEL: usize = 256;
@@ -66,8 +68,7 @@ fn survive(kind: Kind) -> Result<Round> {
     let settings = [flood::SETTINGS, flood::LIMITS, &certificate.settings(listen)?].concat();
     // One shard, so that subscribers and flood meet on it.
     let server = TestServer::start_with(&settings, ["--shards", "1"])?;
-    let said = server.process().output();
-    let tls = tls_address(&said).ok_or_else(|| eyre!("it does not speak TLS:\n{said}"))?;
+    let tls = where_it_speaks_tls(&server)?;
     let targets = Targets { plain: server.address(), tls: Some(tls), path: "/feed".to_owned() };
     let scripts = kind.scripts(&targets)?;
     let attack = Attack { scripts, origin: "127.1.0.1".parse()?, parallel: PARALLEL, rate: None };
@@ -88,6 +89,19 @@ fn survive(kind: Kind) -> Result<Round> {
     check(&round)?;
     server.stop()?;
     Ok(round)
+}
+
+/// It is printed last, and the server is ready before.
+fn where_it_speaks_tls(server: &TestServer) -> Result<SocketAddr> {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let said = server.process().output();
+        match tls_address(&said) {
+            Some(address) => return Ok(address),
+            None => ensure!(Instant::now() < until, "it does not speak TLS:\n{said}"),
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 fn check(round: &Round) -> Result<()> {

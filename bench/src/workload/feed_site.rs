@@ -70,11 +70,16 @@ impl FeedSite {
     /// Where it speaks TLS.
     ///
     /// # Errors
-    /// When it has not said so.
+    /// When it does not say so within some seconds: it is the last that it prints.
     pub fn tls_address(&self) -> Result<SocketAddr> {
+        for _ in 0..2_000 {
+            if let Some(address) = tls_address(&self.site.output()) {
+                return Ok(address);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         let said = self.site.output();
-        tls_address(&said)
-            .ok_or_else(|| eyre!("{} does not say where it speaks TLS:\n{said}", self.site.name))
+        Err(eyre!("{} does not say where it speaks TLS:\n{said}", self.site.name))
     }
 
     /// The server.

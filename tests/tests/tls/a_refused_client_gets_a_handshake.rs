@@ -15,17 +15,19 @@ use tokio_rustls::TlsConnector;
 
 use crate::client::{Client, WITHIN};
 use crate::files::Authority;
-use crate::server::start;
+use crate::server::{start, start_whole};
 
 #[tokio::test]
 async fn an_address_beyond_its_budget_is_closed_before_tls() -> Result<()> {
     let authority = Authority::new("budgets")?;
     let signed = authority.sign("server", &["localhost"])?;
-    // Nobody here waits for the end of a handshake.
-    let tls = format!("handshake_timeout_ms = 100000\n{}", signed.table());
-    let rest = "[connection]\nhandshake_timeout_ms = 100000\n[address]\nexempt = []\n\
-                connections_max = 2\n";
-    let (server, secure) = start(&tls, rest)?;
+    // One shard accepts in the order of arrival. Nobody here waits for the end of a handshake.
+    let (server, secure) = start_whole(&format!(
+        "shards = 1\n[connection]\nhandshake_timeout_ms = 100000\n[address]\nexempt = []\n\
+         connections_max = 2\n[tls]\nlisten = \"127.0.0.1:0\"\n\
+         handshake_timeout_ms = 100000\n{}",
+        signed.table()
+    ))?;
     let config = Arc::new(authority.client()?);
     let mut first = Client::open(secure, "localhost", "/echo", &config).await?;
     // A connection counts from the moment it is accepted, on either listener.
