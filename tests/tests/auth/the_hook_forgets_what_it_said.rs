@@ -146,7 +146,8 @@ fn who_finds_the_queue_full_is_refused_at_once_and_the_others_are_not() -> Resul
     let more = "timeout_ms = 20000\nconcurrency_max = 1\nqueue_max = 2";
     let server = ask_hook(&hook, "\"connect\"", more)?;
     let request = corecast_wire::client::request("a", "/echo", KEY, &[], &[])?;
-    // One is asked about, one waits for that, and two are in the queue.
+    // One is asked about, one waits for that, and two are in the queue; where all come before the
+    // first is taken out of it, two are all.
     let refused = AtomicUsize::new(0);
     let statuses = thread::scope(|scope| {
         let knock = || -> Result<u16> {
@@ -178,7 +179,7 @@ fn who_finds_the_queue_full_is_refused_at_once_and_the_others_are_not() -> Resul
         statuses.collect::<Result<Vec<u16>>>()
     })?;
     let let_in = statuses.iter().filter(|status| **status == 101).count();
-    ensure!((3..=4).contains(&let_in), "{statuses:?}");
+    ensure!((2..=4).contains(&let_in), "{statuses:?}");
     ensure!(statuses.iter().all(|status| matches!(status, 101 | 503)), "{statuses:?}");
     server.stop()
 }
