@@ -105,6 +105,19 @@ impl<S: Read + Write> Framed<S> {
     /// When the server answers otherwise.
     pub fn hello(&mut self, name: &str, epoch: u64) -> Result<u64> {
         self.send(&hello(name, epoch)?)?;
+        self.greeted(epoch)
+    }
+
+    /// As [`Framed::hello`], with a token.
+    ///
+    /// # Errors
+    /// As [`Framed::hello`].
+    pub fn hello_with(&mut self, name: &str, epoch: u64, token: &str) -> Result<u64> {
+        self.send(&hello_with(name, epoch, Some(token))?)?;
+        self.greeted(epoch)
+    }
+
+    fn greeted(&mut self, epoch: u64) -> Result<u64> {
         match self.next()? {
             Said::Ack { epoch: acked, seq } if acked == epoch => Ok(seq),
             other => bail!("{other:?} instead of an ack"),
@@ -181,8 +194,16 @@ impl<S: Read + Write> Framed<S> {
 /// # Errors
 /// When the name is none.
 pub fn hello(name: &str, epoch: u64) -> Result<Vec<u8>> {
+    hello_with(name, epoch, None)
+}
+
+/// The bytes of a hello with a token.
+///
+/// # Errors
+/// When name or token is none.
+pub fn hello_with(name: &str, epoch: u64, token: Option<&str>) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    ingest::hello(&mut bytes, &Hello { version: ingest::VERSION, epoch, name })?;
+    ingest::hello(&mut bytes, &Hello { version: ingest::VERSION, epoch, name, token })?;
     Ok(bytes)
 }
 
@@ -219,6 +240,8 @@ pub struct Answer {
     pub head: String,
     /// The body; `Null` when it is no JSON.
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 /// Sends one request with these header lines on a connection of its own.
@@ -249,8 +272,8 @@ pub fn http(
     let text = String::from_utf8(bytes)?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| eyre!("no HTTP: {text}"))?;
     let status = head.split(' ').nth(1).unwrap_or_default().parse()?;
-    let body = serde_json::from_str(body).unwrap_or_default();
-    Ok(Answer { status, head: head.to_ascii_lowercase(), body })
+    let (text, body) = (body.to_owned(), serde_json::from_str(body).unwrap_or_default());
+    Ok(Answer { status, head: head.to_ascii_lowercase(), body, text })
 }
 
 /// `POST`s a body.

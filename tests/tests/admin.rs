@@ -3,12 +3,18 @@
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use corecast_bench::process::corecast_program;
 use corecast_tests::feed::FeedClient;
 use corecast_tests::gateway::{address_of, http, post};
-use corecast_tests::raw::Received;
-use corecast_tests::server::TestServer;
-use eyre::{Result, bail, ensure};
+use corecast_tests::raw::{RawClient, Received};
+use corecast_tests::server::{TestServer, launch};
+use eyre::{Result, bail, ensure, eyre};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use rustix::process::Signal;
 use serde_json::json;
 
 const CONFIG: &str = r#"
@@ -184,5 +190,144 @@ fn a_port_that_is_open_to_all_is_warned_of() -> Result<()> {
     let server = TestServer::start_with(CONFIG, options)?;
     let output = server.process().output();
     ensure!(output.contains("asks nobody who he is"), "{output}");
+    server.stop()
+}
+
+/// A file of tokens, which goes with the test.
+struct TokenFile(PathBuf);
+
+impl TokenFile {
+    fn new(content: &str) -> Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("corecast-admin-{}-{count}", std::process::id());
+        let this = Self(std::env::temp_dir().join(name));
+        std::fs::write(&this.0, content)?;
+        Ok(this)
+    }
+}
+
+impl Drop for TokenFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn without_a_token_nothing_is_published_and_a_new_one_takes_its_place() -> Result<()> {
+    const ONE: &str = "first-0123456789abcdef";
+    const TWO: &str = "second-0123456789abcdef";
+    let file = TokenFile::new(ONE)?;
+    let launch = launch()?
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "0.0.0.0:0", "--shards", "1"])
+        .args(["--log-level", "trace"])
+        .env("CORECAST_ADMIN__TOKEN_FILE", &file.0);
+    let server = TestServer::launch(&launch)?;
+    let admin = SocketAddr::from(([127, 0, 0, 1], address_of(&server, "admin on http://")?.port()));
+    let ask = |headers: &[&str]| http(admin, "POST", "/publish?topic=a.b", headers, b"1");
+    let of = |token: &str| format!("Authorization: Bearer {token}");
+
+    let answer = ask(&[])?;
+    ensure!(answer.status == 401 && answer.head.contains("www-authenticate: bearer\r\n"));
+    let twice = [&*of(ONE), &*of(ONE)];
+    let basic = ["Authorization: Basic Zmlyc3QtMDEyMw=="];
+    ensure!(ask(&twice)?.status == 401 && ask(&basic)?.status == 401);
+    for wrong in [TWO, &ONE[..21], &format!("{ONE}f")] {
+        ensure!(ask(&[&of(wrong)])?.status == 403, "{wrong}");
+    }
+    for path in ["/metrics", "/publish/batch", "/nowhere", "/healthz/"] {
+        ensure!(http(admin, "GET", path, &[], b"")?.status == 401, "{path}");
+    }
+    ensure!(http(admin, "GET", "/healthz", &[], b"")?.status == 200);
+    ensure!(ask(&[&of(ONE)])?.body["seq"] == 1, "nothing was published before");
+
+    // The next one is good beside it, then alone.
+    for (content, good) in [(format!("{ONE}\n{TWO}\n"), [200, 200]), (TWO.into(), [403, 200])] {
+        std::fs::write(&file.0, content)?;
+        server.process().signal(Signal::HUP)?;
+        let until = Instant::now() + Duration::from_secs(10);
+        let found = || Ok::<_, eyre::Report>([ask(&[&of(ONE)])?.status, ask(&[&of(TWO)])?.status]);
+        while found()? != good {
+            ensure!(Instant::now() < until, "{:?} and not {good:?}", found()?);
+        }
+    }
+    let url = format!("http://{admin}");
+    let publish = |path: &std::path::Path| {
+        let mut command = std::process::Command::new(corecast_program()?);
+        command.args(["publish", "a.b", "1", "--url", &url, "--token-file"]).arg(path);
+        Ok::<_, eyre::Report>(command.output()?)
+    };
+    let output = publish(&file.0)?;
+    ensure!(output.status.success(), "{output:?}");
+    std::fs::write(&file.0, ONE)?;
+    let output = publish(&file.0)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(65) && said.contains("(403)"), "{output:?}");
+
+    let log = server.process().output();
+    ensure!(!log.contains("asks nobody"), "{log}");
+    ensure!(log.contains("anybody can read this secret"), "{log}");
+    ensure!(![ONE, TWO].iter().any(|token| log.contains(token)), "a token is in the log:\n{log}");
+    server.stop()
+}
+
+/// The value of a counter on the admin port.
+fn counted(admin: SocketAddr, name: &str) -> Result<u64> {
+    let text = http(admin, "GET", "/metrics", &[], b"")?.text;
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+    line.and_then(|value| value.parse().ok()).ok_or_else(|| eyre!("no {name} in\n{text}"))
+}
+
+#[test]
+fn who_was_refused_and_why_is_counted() -> Result<()> {
+    const SECRET: &[u8] = b"thirty-two bytes that nobody else has";
+    let secret = TokenFile::new(std::str::from_utf8(SECRET)?)?;
+    let config = format!(
+        "[user]\nconnections_max = 1\n[address]\nconnections_max = 8\nexempt = []\n\
+         [auth]\nmode = \"required\"\nfirst_message = false\n\
+         [[auth.sources]]\nname = \"main\"\nsecret_file = {:?}",
+        secret.0
+    );
+    let server = TestServer::start_with(&config, ["--shards", "2", "--admin", "127.0.0.1:0"])?;
+    let admin = address_of(&server, "admin on http://")?;
+    let reason =
+        |name: &str| counted(admin, &format!("corecast_denials_total{{reason=\"{name}\"}}"));
+    let ask = |headers: &[(&str, &str)]| {
+        let mut client = RawClient::connect(server.address())?;
+        let status = client.ask("/feed", &[], headers)?.status;
+        Ok::<_, eyre::Report>((client, status))
+    };
+    let token = |expires: u64, secret: &[u8]| {
+        let claims = json!({"sub": "ada", "exp": expires});
+        let key = EncodingKey::from_secret(secret);
+        let signed = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key)?;
+        Ok::<_, eyre::Report>(format!("Bearer {signed}"))
+    };
+    let good = token(4_000_000_000, SECRET)?;
+    let old = token(1_000_000_000, SECRET)?;
+    let forged = token(4_000_000_000, b"thirty-two bytes that strangers have")?;
+    for (headers, status, name) in [
+        (&[("Origin", "https://evil.example")][..], 403, "origin"),
+        (&[], 401, "missing"),
+        (&[("Authorization", &old)], 403, "expired"),
+        (&[("Authorization", &forged)], 403, "signature"),
+    ] {
+        ensure!(reason(name)? == 0, "{name}");
+        ensure!(ask(headers)?.1 == status, "{name}");
+        ensure!(reason(name)? == 1, "{name}");
+    }
+    let (first, status) = ask(&[("Authorization", &good)])?;
+    ensure!(status == 101 && counted(admin, "corecast_connections")? == 1);
+    ensure!(ask(&[("Authorization", &good)])?.1 == 429, "one user has one connection");
+    ensure!(counted(admin, "corecast_budget_refusals_total{budget=\"user\"}")? == 1);
+    let held: Vec<_> = (0..7).map(|_| RawClient::connect(server.address())).collect();
+    let over = "corecast_budget_refusals_total{budget=\"address\"}";
+    let until = Instant::now() + Duration::from_secs(10);
+    while counted(admin, over)? == 0 {
+        ensure!(Instant::now() < until, "no address was refused");
+        drop(RawClient::connect(server.address())?);
+    }
+    drop((first, held));
+    ensure!(counted(admin, "corecast_draining")? == 0);
     server.stop()
 }

@@ -4,6 +4,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -237,6 +238,28 @@ fn mistakes_end_with_their_exit_code_and_say_what_to_do() -> Result<()> {
         ensure!(stderr.contains(words), "{arguments:?}: {stderr}");
     }
     place.server.stop()
+}
+
+#[test]
+fn every_configuration_that_is_shown_is_one() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut shown = vec![std::fs::read_to_string(root.join("docs/corecast.example.toml"))?];
+    for page in ["README.md", "docs/authentication.md", "tuning/README.md"] {
+        let text = std::fs::read_to_string(root.join(page))?;
+        let blocks =
+            text.split("\n```toml\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+        // A manifest of cargo's is none of ours.
+        shown.extend(blocks.filter(|block| !block.starts_with("[dep")).map(ToOwned::to_owned));
+    }
+    ensure!(shown.len() >= 6, "{} were found", shown.len());
+    let path = std::env::temp_dir().join(format!("corecast-shown-{}.toml", std::process::id()));
+    for config in &shown {
+        std::fs::write(&path, config)?;
+        let output = corecast(&["config", "--check"])?.arg(&path).output()?;
+        ensure!(output.status.success(), "{config}\n{}", text(&output.stderr));
+    }
+    std::fs::remove_file(&path)?;
+    Ok(())
 }
 
 #[test]

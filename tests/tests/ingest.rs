@@ -8,10 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use corecast_bench::clock;
+use corecast_bench::process::corecast_program;
 use corecast_bench::workload::gateway::{Gateway, Rhythm, Way};
 use corecast_bench::workload::ingest::records::Records;
 use corecast_tests::feed::FeedClient;
-use corecast_tests::gateway::{Framed, Said, address_of, hello, keyed, record};
+use corecast_tests::gateway::{Framed, Said, address_of, hello, hello_with, keyed, record};
 use corecast_tests::server::TestServer;
 use eyre::{Result, bail, ensure};
 
@@ -368,5 +369,40 @@ fn the_harness_publishes_over_both_sockets_and_hears_of_refusals() -> Result<()>
         let error = format!("{:#}", refused.finish().expect_err("no namespace has it"));
         ensure!(error.contains("record 1 was refused"), "{error}");
     }
+    server.stop()
+}
+
+#[test]
+fn a_publisher_without_a_token_is_refused_before_anything_is_taken() -> Result<()> {
+    const TOKEN: &str = "venue-0123456789abcdef";
+    let file = std::env::temp_dir().join(format!("corecast-ingest-{}.token", std::process::id()));
+    std::fs::write(&file, format!("# venue 1\n{TOKEN}\n"))?;
+    let (server, ingest) = start(&format!("[ingest]\ntoken_file = {file:?}"))?;
+    let wrong = "venue-0123456789abcdeg";
+    for (token, code) in [(None, 401), (Some(wrong), 403), (Some(&TOKEN[..21]), 403)] {
+        let mut stranger = Framed::tcp(ingest)?;
+        let mut bytes = hello_with("a", 1, token)?;
+        bytes.extend(record(1, "trade.X", b"1")?);
+        stranger.send(&bytes)?;
+        expect_closing(stranger.next()?, code, "ingest.token_file")?;
+        ensure!(stranger.next()? == Said::End);
+    }
+    let mut publisher = Framed::tcp(ingest)?;
+    assert_eq!(publisher.hello_with("a", 1, TOKEN)?, 0, "nothing was taken before");
+    publisher.publish(1, "trade.X", "1")?;
+    publisher.wait_ack(1)?;
+    // A sign of life needs none: who it is was shown.
+    publisher.hello("a", 1)?;
+
+    let address = ingest.to_string();
+    let mut command = std::process::Command::new(corecast_program()?);
+    command.args(["publish", "trade.X", "1", "--tcp", &address, "--token-env", "VENUE"]);
+    ensure!(command.env("VENUE", TOKEN).output()?.status.success());
+    let output = command.env("VENUE", wrong).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success() && said.contains("(403)"), "{said}");
+    let log = server.process().output();
+    ensure!(![TOKEN, wrong].iter().any(|token| log.contains(token)), "{log}");
+    std::fs::remove_file(&file)?;
     server.stop()
 }

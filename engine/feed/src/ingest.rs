@@ -7,6 +7,8 @@ mod encode;
 pub use decode::{Decoder, IngestError, decode};
 pub use encode::{EncodeError, ack, error, hello, record};
 
+use core::fmt;
+
 use crate::limits;
 
 /// The version that `hello` names.
@@ -32,6 +34,7 @@ const FLAG_KEY: u16 = 2;
 const FLAG_BINARY: u16 = 4;
 const FLAGS_KNOWN: u16 = FLAG_TS | FLAG_KEY | FLAG_BINARY;
 const FLAG_CLOSING: u8 = 1;
+const FLAG_TOKEN: u8 = 1;
 
 /// One frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub enum Frame<'a> {
 }
 
 /// Who publishes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Hello<'a> {
     /// The version that the publisher speaks: [`VERSION`].
     pub version: u16,
@@ -55,6 +58,19 @@ pub struct Hello<'a> {
     pub epoch: u64,
     /// The publisher's name, 1 to [`PUBLISHER_BYTES_MAX`](limits::PUBLISHER_BYTES_MAX) bytes.
     pub name: &'a str,
+    /// What proves that it may, where the server asks for it: 1 to
+    /// [`PUBLISHER_TOKEN_BYTES_MAX`](limits::PUBLISHER_TOKEN_BYTES_MAX) bytes.
+    pub token: Option<&'a str>,
+}
+
+impl fmt::Debug for Hello<'_> {
+    /// Without the token: it must not come into a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, epoch, name, token } = self;
+        let mut shown = f.debug_struct("Hello");
+        shown.field("version", version).field("epoch", epoch).field("name", name);
+        shown.field("token", &token.map(|_| "secret")).finish()
+    }
 }
 
 /// One publication.

@@ -34,6 +34,8 @@ pub const ERROR_BYTES_MAX: usize = 300;
 pub const INGEST_FRAME_BYTES_MAX: usize = 1 << 20;
 /// Bytes of a publisher's name.
 pub const PUBLISHER_BYTES_MAX: usize = 128;
+/// Bytes of a publisher's token.
+pub const PUBLISHER_TOKEN_BYTES_MAX: usize = 1_024;
 /// Bytes of the message of an ingest error.
 pub const INGEST_MESSAGE_BYTES_MAX: usize = 1_024;
 
@@ -89,6 +91,7 @@ const _: () = {
     // Lengths of 16 bits stand in ingest frames.
     assert!(TOPIC_BYTES_MAX <= u16::MAX as usize && KEY_BYTES_MAX <= u16::MAX as usize);
     assert!(PUBLISHER_BYTES_MAX <= u16::MAX as usize);
+    assert!(PUBLISHER_TOKEN_BYTES_MAX <= u16::MAX as usize);
     assert!(INGEST_FRAME_BYTES_MAX <= u32::MAX as usize);
     assert!(DEPTH_MAX < 128, "serde_json refuses to parse more than 128");
 };

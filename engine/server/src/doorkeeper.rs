@@ -159,6 +159,7 @@ impl Doorkeeper {
                 }
                 let (peer, why) = (arrival.peer_addr(), denied.name());
                 tracing::debug!(%peer, why, "the hook says no");
+                self.gate.note_hook(&denied);
                 reject(&denied)
             })?;
         }
@@ -184,7 +185,7 @@ impl Doorkeeper {
             AuthMode::Required if door == Door::Feed && access.first_message => {
                 Ok(Entry::Unknown(access.deadline))
             }
-            AuthMode::Required => Err(Denied::Missing),
+            AuthMode::Required => Err(self.gate.missing()),
         }
     }
 }

@@ -1,15 +1,17 @@
 //! The ways in for publishers of other processes: admin port and ingest, as far as they are
 //! configured.
 
-use crate::admin;
+use crate::admin::{self, Desk};
 use crate::cli::exit::Failure;
 use crate::config::ServerConfig;
 use crate::control::Control;
 use crate::ingest;
 use crate::intake::Intake;
 use crate::report;
+use crate::secrets::Passes;
 use crate::take_over::{Holdings, Listeners};
-use corecast::Publisher;
+use corecast::Engine;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -35,16 +37,18 @@ impl Gateways {
     pub(crate) fn start(
         control: &Control,
         config: &ServerConfig,
-        publisher: Publisher,
+        passes: &Passes,
+        engine: &Arc<Engine>,
         holdings: Holdings<'_>,
     ) -> Result<Self, Failure> {
-        let intake = Intake::new(publisher, holdings.bequeathed.clone());
+        let intake = Intake::new(engine.publisher(), holdings.bequeathed.clone());
         let (mut admin_task, mut admin_copy, mut lines) = (None, None, Vec::new());
         let (ending, admin_ending) = (watch::Sender::new(false), watch::Sender::new(false));
         if let Some(address) = config.admin.listen {
+            let desk = Desk::new(passes, engine);
             let admin = admin::start(
                 control,
-                &config.admin,
+                (&config.admin, desk),
                 address,
                 intake.clone(),
                 holdings.listeners.take_admin(address),
@@ -53,7 +57,8 @@ impl Gateways {
             lines.push(format!("admin on http://{}/", admin.address));
             (admin_task, admin_copy) = (Some(admin.task), admin.copy);
         }
-        let ingest = ingest::start(control, &config.ingest, intake, holdings, &ending)?;
+        let settings = (&config.ingest, passes.ingest.clone());
+        let ingest = ingest::start(control, settings, intake, holdings, &ending)?;
         lines.extend(ingest.tcp.map(|address| format!("ingest on tcp {address}")));
         let unix = config.ingest.unix.as_ref();
         lines.extend(unix.map(|path| format!("ingest on unix {}", path.display())));

@@ -53,7 +53,8 @@ impl IngestLine {
         let shared = Arc::clone(shared);
         let answers = thread::spawn(move || read_answers(&mut reader, &shared));
         let mut out = Vec::with_capacity(WRITE_BYTES);
-        let hello = Hello { version: ingest::VERSION, epoch: clock::now_ns(), name: "bench" };
+        let hello =
+            Hello { version: ingest::VERSION, epoch: clock::now_ns(), name: "bench", token: None };
         ingest::hello(&mut out, &hello)?;
         let limits = IngestLimits::default();
         Ok(Self { writer, end, topics, limits, out, answers: Some(answers) })

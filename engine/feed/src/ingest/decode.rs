@@ -1,11 +1,14 @@
 //! Reading frames, as they come in.
 
 use super::{
-    ACK_BYTES, Ack, ERROR_BYTES, FLAG_BINARY, FLAG_CLOSING, FLAG_KEY, FLAG_TS, FLAGS_KNOWN, Frame,
-    HELLO_BYTES, Hello, LENGTH_BYTES, RECORD_BYTES, RECORD_MESSAGE, RECORD_SNAPSHOT, Record,
-    RecordKind, Refusal, TYPE_ACK, TYPE_ERROR, TYPE_HELLO, TYPE_RECORD,
+    ACK_BYTES, Ack, ERROR_BYTES, FLAG_BINARY, FLAG_CLOSING, FLAG_KEY, FLAG_TOKEN, FLAG_TS,
+    FLAGS_KNOWN, Frame, HELLO_BYTES, Hello, LENGTH_BYTES, RECORD_BYTES, RECORD_MESSAGE,
+    RECORD_SNAPSHOT, Record, RecordKind, Refusal, TYPE_ACK, TYPE_ERROR, TYPE_HELLO, TYPE_RECORD,
 };
-use crate::limits::{INGEST_MESSAGE_BYTES_MAX, IngestLimits, KEY_BYTES_MAX, PUBLISHER_BYTES_MAX};
+use crate::limits::{
+    INGEST_MESSAGE_BYTES_MAX, IngestLimits, KEY_BYTES_MAX, PUBLISHER_BYTES_MAX,
+    PUBLISHER_TOKEN_BYTES_MAX,
+};
 
 /// Reads the first frame of `bytes`, and says how many bytes it takes. `Ok(None)`: it is not all
 /// there yet.
@@ -128,7 +131,7 @@ pub enum IngestError {
     /// A part that is shorter or longer than allowed.
     #[error("a {part} of {bytes} bytes, allowed are {bytes_min} to {bytes_max}")]
     Part {
-        /// `name`, `topic`, `key` or `message`.
+        /// `name`, `token`, `topic`, `key` or `message`.
         part: &'static str,
         /// How long it is.
         bytes: usize,
@@ -137,7 +140,7 @@ pub enum IngestError {
         /// The most it may be.
         bytes_max: usize,
     },
-    /// A name, topic or message that is not UTF-8.
+    /// A name, token, topic or message that is not UTF-8.
     #[error("a {0} that is not UTF-8")]
     Utf8(&'static str),
     /// A record that is neither message nor snapshot.
@@ -153,14 +156,25 @@ pub enum IngestError {
 
 fn hello(body: &[u8]) -> Result<Frame<'_>, IngestError> {
     let (fixed, rest) = fixed::<HELLO_BYTES>("hello", body)?;
-    let [_, _, v0, v1, e0, e1, e2, e3, e4, e5, e6, e7, n0, n1] = *fixed;
+    let [_, flags, v0, v1, e0, e1, e2, e3, e4, e5, e6, e7, n0, n1] = *fixed;
     let name_bytes = usize::from(u16::from_le_bytes([n0, n1]));
-    let name = part("hello", "name", rest, body.len(), name_bytes, 1..=PUBLISHER_BYTES_MAX)?.0;
+    let range = 1..=PUBLISHER_BYTES_MAX;
+    let (name, rest) = part("hello", "name", rest, body.len(), name_bytes, range)?;
     Ok(Frame::Hello(Hello {
         version: u16::from_le_bytes([v0, v1]),
         epoch: u64::from_le_bytes([e0, e1, e2, e3, e4, e5, e6, e7]),
         name: text("name", name)?,
+        token: if flags & FLAG_TOKEN == 0 { None } else { Some(token(rest, body.len())?) },
     }))
+}
+
+/// What stands behind the name of a hello of `whole` bytes, with its length in front.
+fn token(rest: &[u8], whole: usize) -> Result<&str, IngestError> {
+    let short = IngestError::Short { what: "hello", bytes: whole, needed: whole - rest.len() + 3 };
+    let (length, rest) = rest.split_first_chunk().ok_or(short)?;
+    let bytes = usize::from(u16::from_le_bytes(*length));
+    let (token, _) = part("hello", "token", rest, whole, bytes, 1..=PUBLISHER_TOKEN_BYTES_MAX)?;
+    text("token", token)
 }
 
 fn record<'a>(body: &'a [u8], limits: &IngestLimits) -> Result<Frame<'a>, IngestError> {

@@ -1,24 +1,36 @@
 //! Appending frames.
 
 use super::{
-    ACK_BYTES, Ack, ERROR_BYTES, FLAG_BINARY, FLAG_CLOSING, FLAG_KEY, FLAG_TS, HELLO_BYTES, Hello,
-    RECORD_BYTES, RECORD_MESSAGE, RECORD_SNAPSHOT, Record, RecordKind, Refusal, TYPE_ACK,
-    TYPE_ERROR, TYPE_HELLO, TYPE_RECORD,
+    ACK_BYTES, Ack, ERROR_BYTES, FLAG_BINARY, FLAG_CLOSING, FLAG_KEY, FLAG_TOKEN, FLAG_TS,
+    HELLO_BYTES, Hello, RECORD_BYTES, RECORD_MESSAGE, RECORD_SNAPSHOT, Record, RecordKind, Refusal,
+    TYPE_ACK, TYPE_ERROR, TYPE_HELLO, TYPE_RECORD,
 };
-use crate::limits::{INGEST_MESSAGE_BYTES_MAX, IngestLimits, KEY_BYTES_MAX, PUBLISHER_BYTES_MAX};
+use crate::limits::{
+    INGEST_MESSAGE_BYTES_MAX, IngestLimits, KEY_BYTES_MAX, PUBLISHER_BYTES_MAX,
+    PUBLISHER_TOKEN_BYTES_MAX,
+};
 
 /// Appends a hello.
 ///
 /// # Errors
-/// The name is empty or too long; `out` is as it was.
+/// The name or the token is empty or too long; `out` is as it was.
 pub fn hello(out: &mut Vec<u8>, hello: &Hello<'_>) -> Result<(), EncodeError> {
     check("name", hello.name.len(), 1, PUBLISHER_BYTES_MAX)?;
-    length(out, HELLO_BYTES + hello.name.len());
-    out.extend_from_slice(&[TYPE_HELLO, 0]);
+    let mut bytes = HELLO_BYTES + hello.name.len();
+    if let Some(token) = hello.token {
+        check("token", token.len(), 1, PUBLISHER_TOKEN_BYTES_MAX)?;
+        bytes += 2 + token.len();
+    }
+    length(out, bytes);
+    out.extend_from_slice(&[TYPE_HELLO, if hello.token.is_some() { FLAG_TOKEN } else { 0 }]);
     out.extend_from_slice(&hello.version.to_le_bytes());
     out.extend_from_slice(&hello.epoch.to_le_bytes());
     short(out, hello.name.len());
     out.extend_from_slice(hello.name.as_bytes());
+    if let Some(token) = hello.token {
+        short(out, token.len());
+        out.extend_from_slice(token.as_bytes());
+    }
     Ok(())
 }
 
@@ -91,7 +103,7 @@ pub fn error(out: &mut Vec<u8>, refusal: &Refusal<'_>) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the {part} has {bytes} bytes, allowed are {bytes_min} to {bytes_max}")]
 pub struct EncodeError {
-    /// `name`, `topic`, `key` or `frame`.
+    /// `name`, `token`, `topic`, `key` or `frame`.
     pub part: &'static str,
     /// How long it is.
     pub bytes: usize,

@@ -10,7 +10,7 @@ const LIMITS: fn() -> IngestLimits = IngestLimits::default;
 
 #[test]
 fn frames_are_read_and_written_byte_by_byte() {
-    for (name, text) in files("ingest", 8) {
+    for (name, text) in files("ingest", 9) {
         let case = value(&text);
         let bytes = hex(&case["frame"]);
         let parts = Parts::of(&case["value"]);
@@ -31,7 +31,7 @@ fn frames_are_read_and_written_byte_by_byte() {
 
 #[test]
 fn hello_and_answers_may_grow() {
-    for (name, text) in files("ingest", 8) {
+    for (name, text) in files("ingest", 9) {
         let case = value(&text);
         let mut bytes = hex(&case["frame"]);
         bytes.extend_from_slice(b"later");
@@ -56,7 +56,7 @@ fn what_is_no_frame_is_refused_for_good() {
         decoder.feed(&bytes);
         assert_eq!(decoder.next(), Err(error.clone()), "{name}");
         let mut hello = Vec::new();
-        let good = Hello { version: 1, epoch: 1, name: "a" };
+        let good = Hello { version: 1, epoch: 1, name: "a", token: None };
         ingest::hello(&mut hello, &good).expect("a hello");
         decoder.feed(&hello);
         assert_eq!(decoder.next(), Err(error), "{name}: what follows has no place");
@@ -85,6 +85,7 @@ impl Parts {
                 version: number("version"),
                 epoch: wide(&value["epoch"]),
                 name: text("name"),
+                token: value.get("token").and_then(Value::as_str),
             }),
             "record" => Frame::Record(Record {
                 seq: wide(&value["seq"]),

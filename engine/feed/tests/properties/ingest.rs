@@ -9,7 +9,7 @@ use crate::{bytes, text, topic};
 
 #[derive(Debug, Clone)]
 enum Owned {
-    Hello(u64, String),
+    Hello(u64, String, Option<String>),
     Record {
         seq: u64,
         snapshot: bool,
@@ -107,9 +107,15 @@ fn what_does_not_fit_is_not_written() {
     let mut out = b"before".to_vec();
     let long = "x".repeat(129);
     for name in ["", long.as_str()] {
-        let hello = Hello { version: 1, epoch: 1, name };
+        let hello = Hello { version: 1, epoch: 1, name, token: None };
         let error = ingest::hello(&mut out, &hello).expect_err("no name");
         assert_eq!((error.part, error.bytes), ("name", name.len()));
+    }
+    for token in [String::new(), "x".repeat(1_025)] {
+        let hello = Hello { version: 1, epoch: 1, name: "a", token: Some(&token) };
+        let error = ingest::hello(&mut out, &hello).expect_err("no token");
+        assert_eq!((error.part, error.bytes), ("token", token.len()));
+        assert!(token.is_empty() || !format!("{hello:?}").contains(&token));
     }
     let good = Record {
         seq: 1,
@@ -166,7 +172,8 @@ fn frame_of(bytes: BoxedStrategy<Vec<u8>>) -> impl Strategy<Value = Owned> {
     let key = option::of(prop::collection::vec(any::<u8>(), 1..30));
     let fields = (any::<u64>(), any::<bool>(), topic(), key, option::of(any::<i64>()));
     prop_oneof![
-        (any::<u64>(), text()).prop_map(|(epoch, name)| Owned::Hello(epoch, name)),
+        (any::<u64>(), text(), option::of(text()))
+            .prop_map(|(epoch, name, token)| Owned::Hello(epoch, name, token)),
         (fields, bytes.clone(), option::of(bytes)).prop_map(
             |((seq, snapshot, topic, key, ts_ns), data, binary)| Owned::Record {
                 seq,
@@ -191,7 +198,10 @@ fn frame_of(bytes: BoxedStrategy<Vec<u8>>) -> impl Strategy<Value = Owned> {
 impl Owned {
     fn borrow(&self) -> Frame<'_> {
         match *self {
-            Self::Hello(epoch, ref name) => Frame::Hello(Hello { version: 1, epoch, name }),
+            Self::Hello(epoch, ref name, ref token) => {
+                let token = token.as_deref();
+                Frame::Hello(Hello { version: 1, epoch, name, token })
+            }
             Self::Record { seq, snapshot, ref topic, ref key, ts_ns, ref data, ref binary } => {
                 Frame::Record(Record {
                     seq,

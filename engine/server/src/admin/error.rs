@@ -2,7 +2,7 @@
 
 use super::limits::RETRY_AFTER_S;
 use crate::intake::{Fault, Refusal};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
@@ -58,6 +58,11 @@ impl IntoResponse for ApiError {
         let mut response = (status, JSON, format!("{}\n", self.to_json())).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_S.into());
+        }
+        // RFC 9110 §15.5.2: a 401 says what is asked for.
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -1,6 +1,6 @@
 //! The admin port on a real socket, with a sink that can be full.
 
-use super::{App, Bounded, router};
+use super::{App, Bounded, Desk, router};
 use crate::intake::Intake;
 use crate::intake::tests::Kept;
 use crate::publish::http::{Answer, Client};
@@ -15,6 +15,7 @@ async fn client(sink: Kept) -> Client {
     let draining = tokio::sync::watch::channel(false).1;
     let app = App {
         intake: Intake::new(sink, Bequeathed::default()),
+        desk: Desk::default(),
         batch_max: 10,
         body_bytes_max: 1_000,
         draining,

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::config::auth::{AuthConfig, AuthMode, Place, SourceConfig};
 use crate::config::origin::OriginConfig;
 use crate::config::shared::{Cache, Shared};
+use crate::denials::Denials;
 use corecast_gate::{
     Credential, CredentialConfig, Denied, Identity, KeySet, OriginDenied, Origins, Permissions,
     Verifier,
@@ -83,6 +84,7 @@ pub(crate) struct Auth {
     /// The sources whose keys are fetched.
     fetched: watch::Sender<Arc<[SourceConfig]>>,
     pace: Pace,
+    denials: Arc<Denials>,
 }
 
 /// How patiently, and how often, keys are fetched.
@@ -107,7 +109,8 @@ impl Auth {
     pub(crate) fn new(auth: &AuthConfig, origin: &OriginConfig) -> Result<Self, Failure> {
         let access = Access::new(auth, origin).map_err(wrong)?;
         let fetched = watch::Sender::new(fetched(auth));
-        Ok(Self { shared: Shared::new(access), fetched, pace: Pace::default() })
+        let (shared, pace, denials) = (Shared::new(access), Pace::default(), Arc::default());
+        Ok(Self { shared, fetched, pace, denials })
     }
 
     /// Reads files and variables, takes what they hold, and lets key sets be fetched anew. Done
@@ -147,7 +150,13 @@ impl Auth {
 
     /// What one shard asks.
     pub(crate) fn gatekeeper(&self) -> Gatekeeper {
-        Gatekeeper { shared: self.shared.clone(), cache: self.shared.cache() }
+        let denials = Arc::clone(&self.denials);
+        Gatekeeper { shared: self.shared.clone(), cache: self.shared.cache(), denials }
+    }
+
+    /// Who was not let in, and why.
+    pub(crate) fn denials(&self) -> Arc<Denials> {
+        Arc::clone(&self.denials)
     }
 
     fn access(&self) -> Access {
@@ -168,6 +177,7 @@ impl Auth {
 pub(crate) struct Gatekeeper {
     shared: Shared<Access>,
     cache: Cache<Access>,
+    denials: Arc<Denials>,
 }
 
 impl Gatekeeper {
@@ -188,7 +198,8 @@ impl Gatekeeper {
         host: Option<&str>,
         is_secure: bool,
     ) -> Result<(), OriginDenied> {
-        self.access().origins.check(origin, host, is_secure)
+        let checked = self.access().origins.check(origin, host, is_secure);
+        checked.inspect_err(|_| self.denials.origin())
     }
 
     /// The token of a request, where it has one; see [`Credential::find`]. With mode `off` nobody
@@ -205,7 +216,10 @@ impl Gatekeeper {
         let access = self.access();
         match access.mode {
             AuthMode::Off => Ok(None),
-            _ => Credential::find(headers, query, &access.credential),
+            _ => {
+                let found = Credential::find(headers, query, &access.credential);
+                found.inspect_err(|denied| self.denials.credential(denied))
+            }
         }
     }
 
@@ -222,9 +236,22 @@ impl Gatekeeper {
             && let Some(refresh) = access.refresh_of(source)
             && refresh.ask()
         {
-            return Err(Denied::Unavailable { source: Arc::clone(source) });
+            let denied = Denied::Unavailable { source: Arc::clone(source) };
+            self.denials.credential(&denied);
+            return Err(denied);
         }
-        result
+        result.inspect_err(|denied| self.denials.credential(denied))
+    }
+
+    /// Counts somebody who shows no token, and has to.
+    pub(crate) fn missing(&self) -> Denied {
+        self.denials.credential(&Denied::Missing);
+        Denied::Missing
+    }
+
+    /// Counts somebody of whom the hook does not say yes.
+    pub(crate) fn note_hook(&self, denied: &Denied) {
+        self.denials.hook(denied);
     }
 }
 

@@ -107,8 +107,8 @@ pub(crate) struct ServingArgs {
     #[arg(value_parser = values::duration)]
     pub(crate) ping_interval: Option<Duration>,
 
-    /// The port for operators, with POST /publish. It asks nobody who he is: keep it on loopback
-    /// [default: none]
+    /// The port for operators, with POST /publish. Without admin.token_file it asks nobody who he
+    /// is: keep it on loopback [default: none]
     #[arg(long, value_name = "ADDR:PORT", value_parser = values::listen)]
     pub(crate) admin: Option<SocketAddr>,
 

@@ -15,6 +15,9 @@ pub(crate) struct IngestConfig {
     /// Path of the Unix socket for publishers. In the file `""`: none.
     #[serde(with = "text::path")]
     pub(crate) unix: Option<PathBuf>,
+    /// The file with the tokens that publishers must show. In the file `""`: none is asked for.
+    #[serde(with = "text::file")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Publishers connected at a time, at most.
     pub(crate) publishers_max: u32,
     /// Bytes of one record at most; a longer one ends the connection.
@@ -26,6 +29,7 @@ impl Default for IngestConfig {
         Self {
             tcp: None,
             unix: None,
+            token_file: None,
             publishers_max: limits::PUBLISHERS_MAX,
             record_bytes_max: limits::RECORD_BYTES_MAX,
         }

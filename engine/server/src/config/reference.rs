@@ -381,6 +381,13 @@ const OWN: &[Key] = &[
         .text("an address and port; `\"\"`: none"),
     key("ingest.unix", "", "Path of the Unix socket for publishers.")
         .text("a path of at most 107 bytes; `\"\"`: none"),
+    key(
+        "ingest.token_file",
+        "",
+        "File with the tokens of publishers, one to a line: who shows none of them in its `hello` \
+        is refused. SIGHUP reads it again.",
+    )
+    .text("a path; `\"\"`: none is asked for"),
     key("ingest.publishers_max", "connections", "Publishers connected at a time, at most."),
     key(
         "ingest.record_bytes_max",
@@ -391,10 +398,18 @@ const OWN: &[Key] = &[
     key(
         "admin.listen",
         "",
-        "Address and port for operators, who are asked for no proof: keep it \
-        on loopback.",
+        "Address and port for operators, who without `admin.token_file` are asked for no proof: \
+        keep it on loopback.",
     )
     .text("an address and port; `\"\"`: none"),
+    key(
+        "admin.token_file",
+        "",
+        "File with the tokens of operators, one to a line: a request without one of them as \
+        `Authorization: Bearer` is answered 401 or 403, except for `/healthz`. SIGHUP reads it \
+        again.",
+    )
+    .text("a path; `\"\"`: none is asked for"),
     key(
         "admin.body_bytes_max",
         "bytes",

@@ -12,6 +12,7 @@ use crate::cli::common::{CommonArgs, ServingArgs, override_with_options};
 use crate::cli::exit::Failure;
 use crate::cli::{self, logs};
 use crate::hook::{Asker, Hook};
+use crate::secrets::Passes;
 use corecast::config::{ConnectionConfig, TlsConfig};
 use corecast::{Config, Engine, Limits, Namespace, Namespaces, Policy};
 
@@ -21,6 +22,7 @@ pub(crate) struct Settings {
     running: ServerConfig,
     feed: Shared<FeedConfig>,
     auth: Auth,
+    passes: Passes,
     hook: Hook,
     asker: Option<Asker>,
     source: Source,
@@ -68,9 +70,10 @@ impl Settings {
             tracing::warn!("{warning}");
         }
         let auth = Auth::new(&config.auth, &config.origin)?;
+        let passes = Passes::read(&config, auth.denials())?;
         let (hook, asker) = Hook::new(&config.auth.hook);
         let (feed, asker) = (Shared::new(config.feed.clone()), Some(asker));
-        Ok(Self { feed, auth, hook, asker, running: config, source })
+        Ok(Self { feed, auth, passes, hook, asker, running: config, source })
     }
 
     /// All settings, as they run.
@@ -91,6 +94,11 @@ impl Settings {
     /// Who may connect, which may change.
     pub(crate) fn auth(&self) -> Auth {
         self.auth.clone()
+    }
+
+    /// What operators and publishers must show.
+    pub(crate) fn passes(&self) -> Passes {
+        self.passes.clone()
     }
 
     /// The service that is asked who may do what.
@@ -137,6 +145,7 @@ impl Settings {
             tracing::error!("the configuration was not reloaded, nothing changes: {failure}");
             return;
         }
+        self.passes.reload();
         (self.running.auth, self.running.origin) = (new.auth.clone(), new.origin.clone());
         let namespaces_change = changes.iter().any(Change::is_namespace);
         let namespaces_apply =

@@ -51,3 +51,22 @@ pub(super) mod path {
         Ok((!text.is_empty()).then(|| PathBuf::from(text)))
     }
 }
+
+/// `"secrets/admin.token"`.
+pub(super) mod file {
+    pub(in crate::config) use super::path::serialize;
+    use crate::config::limits::PATH_BYTES_MAX;
+    use serde::{Deserialize, Deserializer, de};
+    use std::path::PathBuf;
+
+    pub(in crate::config) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<PathBuf>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.len() > PATH_BYTES_MAX || text.contains('\0') {
+            let message = format!("the path of a file has at most {PATH_BYTES_MAX} bytes");
+            return Err(de::Error::custom(message));
+        }
+        Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    }
+}

@@ -95,6 +95,7 @@ pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
     let engine = door.open(&settings, page::add)?;
     let engine = Arc::new(engine);
     let config = settings.running().clone();
+    let passes = settings.passes();
     let control = Control::start(Arc::clone(&engine), settings)?;
     let publishers = ingest::publishers(&config.ingest);
     let holdings = Holdings {
@@ -102,7 +103,7 @@ pub(crate) fn run(common: &CommonArgs, args: &DemoArgs) -> Result<(), Failure> {
         bequeathed: &Bequeathed::default(),
         publishers: &publishers,
     };
-    let gateways = Gateways::start(&control, &config, engine.publisher(), holdings)?;
+    let gateways = Gateways::start(&control, &config, &passes, &engine, holdings)?;
     report::say_addresses(&engine);
     gateways.tell();
     crate::service::start(&control, &engine);

@@ -7,6 +7,7 @@ use super::limits::SETTLED_WITHIN;
 use super::publishers::{OpenError, Session};
 use crate::control::stopped;
 use crate::intake::Sink;
+use crate::secrets::Refused;
 use corecast_feed::ingest::{self, Frame, Hello};
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
@@ -37,6 +38,10 @@ fn open<S: Sink>(hello: &Hello<'_>, shared: &Shared<S>) -> Result<Session, End> 
         let (spoken, known) = (hello.version, ingest::VERSION);
         return Err(refused(405, format!("version {spoken} of the protocol: this is {known}")));
     }
+    shared.pass.check(hello.token).map_err(|error| match error {
+        Refused::Missing => refused(401, "a token is needed: one of those of ingest.token_file"),
+        Refused::Wrong => refused(403, "the token is none of those of ingest.token_file"),
+    })?;
     shared.publishers.open(hello.name, hello.epoch).map_err(|error| match error {
         OpenError::Past(past) => {
             let (came, known) = (hello.epoch, past.known);

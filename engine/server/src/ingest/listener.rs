@@ -31,7 +31,7 @@ pub(super) enum Peer {
 }
 
 impl Listener {
-    /// Listens on an address. Needs a runtime.
+    /// Listens on an address; `asks`: publishers must show a token. Needs a runtime.
     ///
     /// # Errors
     ///
@@ -39,12 +39,13 @@ impl Listener {
     pub(super) fn tcp(
         address: SocketAddr,
         inherited: Option<std::net::TcpListener>,
+        asks: bool,
     ) -> Result<Self, Failure> {
-        if !address.ip().is_loopback() {
+        if !address.ip().is_loopback() && !asks {
             tracing::warn!(
                 %address,
                 "ingest is open to other machines, and asks nobody who he is: whoever reaches it \
-                 can publish to every topic. Put it on 127.0.0.1, or behind a firewall"
+                 can publish to every topic. Set ingest.token_file, or put it on 127.0.0.1"
             );
         }
         let bound = inherited.map_or_else(|| std::net::TcpListener::bind(address), Ok);

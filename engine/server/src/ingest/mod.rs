@@ -23,6 +23,7 @@ use crate::cli::exit::Failure;
 use crate::config::ingest::IngestConfig;
 use crate::control::{Control, stopped};
 use crate::intake::{Intake, Sink};
+use crate::secrets::Secrets;
 use crate::take_over::{Bequeathed, Holdings, Listeners};
 use corecast_feed::limits::IngestLimits;
 use limits::STRANGERS_MAX;
@@ -38,6 +39,7 @@ use tokio::task::{JoinHandle, JoinSet};
 #[derive(Debug)]
 struct Shared<S> {
     intake: Intake<S>,
+    pass: Secrets,
     limits: IngestLimits,
     publishers: Arc<Publishers>,
     /// Places for connections, whether they have said who they are or not.
@@ -67,7 +69,7 @@ pub(crate) fn publishers(config: &IngestConfig) -> Arc<Publishers> {
 /// When an address or a path cannot be listened on.
 pub(crate) fn start<S: Sink>(
     control: &Control,
-    config: &IngestConfig,
+    (config, pass): (&IngestConfig, Secrets),
     intake: Intake<S>,
     Holdings { listeners: inherited, bequeathed, publishers }: Holdings<'_>,
     ending: &watch::Sender<bool>,
@@ -75,8 +77,10 @@ pub(crate) fn start<S: Sink>(
     let publishers_max = publishers_max(config);
     let limits =
         IngestLimits { frame_bytes_max: config.record_bytes_max, ..IngestLimits::default() };
+    let asks = pass.are_asked();
     let shared = Arc::new(Shared {
         intake,
+        pass,
         limits,
         publishers: Arc::clone(publishers),
         places: Arc::new(Semaphore::new(publishers_max.saturating_add(STRANGERS_MAX))),
@@ -85,7 +89,7 @@ pub(crate) fn start<S: Sink>(
     let mut listeners = Vec::new();
     let _entered = control.enter();
     if let Some(address) = config.tcp {
-        let listener = Listener::tcp(address, inherited.take_ingest_tcp(address))?;
+        let listener = Listener::tcp(address, inherited.take_ingest_tcp(address), asks)?;
         ingest.tcp = listener.local_addr();
         ingest.copies.ingest_tcp = listener.copy().ok().map(Into::into);
         listeners.push(listener);

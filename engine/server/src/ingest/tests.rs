@@ -3,6 +3,7 @@
 use super::publishers::Publishers;
 use super::{Shared, connection};
 use crate::intake::{Intake, Outcome, Settled, Sink, Taken};
+use crate::secrets::Secrets;
 use crate::take_over::Bequeathed;
 use corecast::{Payload, PublishError, Update};
 use corecast_feed::ingest::{self, Decoder, Frame, Hello, Record, RecordKind};
@@ -75,6 +76,7 @@ impl Server {
         let sink = Late { given: sender, full: Arc::default(), asked: Arc::default() };
         let shared = Arc::new(Shared {
             intake: Intake::new(sink, Bequeathed::default()),
+            pass: Secrets::default(),
             limits: IngestLimits::default(),
             publishers: Arc::new(Publishers::new(4)),
             places: Arc::new(Semaphore::new(4)),
@@ -90,7 +92,7 @@ impl Server {
         let mut client =
             Client { stream: ours, decoder: Decoder::new(IngestLimits::default()), said: vec![] };
         let mut bytes = Vec::new();
-        let hello = Hello { version: ingest::VERSION, epoch: 7, name: "a" };
+        let hello = Hello { version: ingest::VERSION, epoch: 7, name: "a", token: None };
         ingest::hello(&mut bytes, &hello).expect("a hello");
         client.stream.write_all(&bytes).await.expect("it listens");
         client

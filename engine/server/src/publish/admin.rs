@@ -47,7 +47,10 @@ struct Results {
 }
 
 impl AdminSender {
-    pub(crate) fn new(url: Url, args: &PublishArgs) -> Self {
+    /// # Errors
+    ///
+    /// When a token is named and is none.
+    pub(crate) fn new(url: Url, args: &PublishArgs) -> Result<Self, Failure> {
         let topic = &args.topic;
         let mut target = format!("/publish?topic={}", percent_encoded(topic));
         let mut head = format!("{{\"topic\":{}", serde_json::Value::from(topic.as_str()));
@@ -60,8 +63,9 @@ impl AdminSender {
             head += ",\"snapshot\":true";
         }
         head += ",\"data\":";
-        let client = Client::new(url.clone());
-        Self { client, url, target, head, form: args.form, last: None }
+        let token = args.token().map(|place| place.header()).transpose()?;
+        let client = Client::new(url.clone()).with_authorization(token);
+        Ok(Self { client, url, target, head, form: args.form, last: None })
     }
 
     /// What became of the last message.

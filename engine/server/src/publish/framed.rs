@@ -68,10 +68,11 @@ impl FramedSender {
         let epoch = clock::wall_ns();
         let name = args.name.clone();
         let name = name.unwrap_or_else(|| format!("corecast-publish-{}", std::process::id()));
-        let hello = Hello { version: ingest::VERSION, epoch, name: &name };
+        let token = args.token().map(|place| place.token()).transpose()?;
+        let hello = Hello { version: ingest::VERSION, epoch, name: &name, token: token.as_deref() };
         let mut output = Vec::new();
         ingest::hello(&mut output, &hello)
-            .map_err(|error| Failure::with_code(2, format!("--name: {error}")))?;
+            .map_err(|error| Failure::with_code(2, format!("--name or token: {error}")))?;
         let kind = if args.snapshot { RecordKind::Snapshot } else { RecordKind::Message };
         let decoder = Decoder::new(IngestLimits::default());
         let answers = Answers { place, decoder, sent: 0, waiting: VecDeque::new() };

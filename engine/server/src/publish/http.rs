@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 /// Where the admin port is: `http://HOST[:PORT][/PATH]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub(crate) struct Url {
 #[derive(Debug)]
 pub(crate) struct Client {
     url: Url,
+    authorization: Option<HeaderValue>,
     stream: Option<(TcpStream, Instant)>,
 }
 
@@ -43,7 +45,12 @@ pub(crate) enum HttpError {
 
 impl Client {
     pub(crate) fn new(url: Url) -> Self {
-        Self { url, stream: None }
+        Self { url, authorization: None, stream: None }
+    }
+
+    /// Sends this with each request.
+    pub(crate) fn with_authorization(self, authorization: Option<HeaderValue>) -> Self {
+        Self { authorization, ..self }
     }
 
     /// Sends one request with a body and reads its answer. Nothing is sent twice: where the
@@ -84,8 +91,10 @@ impl Client {
             _ => self.connect().await?,
         };
         let Url { host, port, prefix } = &self.url;
+        let token = self.authorization.as_ref().and_then(|value| value.to_str().ok());
+        let token = token.map(|token| format!("Authorization: {token}\r\n")).unwrap_or_default();
         let head = format!(
-            "{method} {prefix}{target} HTTP/1.1\r\nHost: {host}:{port}\r\n{fields}\
+            "{method} {prefix}{target} HTTP/1.1\r\nHost: {host}:{port}\r\n{fields}{token}\
              User-Agent: corecast/{}\r\n\r\n",
             env!("CARGO_PKG_VERSION"),
         );

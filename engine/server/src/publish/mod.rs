@@ -11,6 +11,7 @@ mod source;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::values;
 use crate::control::runtime;
+use crate::credential::TokenPlace;
 use crate::report;
 use admin::{AdminSender, Report};
 use clap::Args;
@@ -33,7 +34,8 @@ Examples:
   corecast publish quote.BTCUSD '{\"bid\":61000.5}'
   corecast publish chat.lobby --as text 'hello'
   tail -f ticks.ndjson | corecast publish trade.BTCUSD
-  corecast publish trade.BTCUSD --tcp 127.0.0.1:9003 --rate 1000 < ticks.ndjson")]
+  corecast publish trade.BTCUSD --tcp 127.0.0.1:9003 --rate 1000 < ticks.ndjson
+  corecast publish chat.lobby 1 --token-file /etc/corecast/admin.token")]
 pub(crate) struct PublishArgs {
     /// The topic, such as quote.BTCUSD
     #[arg(value_name = "TOPIC")]
@@ -75,6 +77,20 @@ pub(crate) struct PublishArgs {
     /// Name of this publisher with --tcp and --unix [default: corecast-publish- and the process id]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+
+    /// File with a token, where the server asks for one (admin.token_file, ingest.token_file)
+    #[arg(long, value_name = "PATH", conflicts_with = "token_env")]
+    token_file: Option<PathBuf>,
+
+    /// Environment variable with that token
+    #[arg(long, value_name = "NAME")]
+    token_env: Option<String>,
+}
+
+impl PublishArgs {
+    fn token(&self) -> Option<TokenPlace> {
+        TokenPlace::of(self.token_file.as_ref(), self.token_env.as_ref())
+    }
 }
 
 /// Publishes, and ends when everything is taken.
@@ -157,7 +173,7 @@ impl Sender {
             (Some(address), _) => Place::Tcp(*address),
             (None, Some(path)) => Place::Unix(path.clone()),
             (None, None) => {
-                let sender = AdminSender::new(args.url.clone(), args);
+                let sender = AdminSender::new(args.url.clone(), args)?;
                 return Ok(Self::Admin(Box::new(sender)));
             }
         };

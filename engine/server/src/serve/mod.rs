@@ -81,11 +81,18 @@ pub(crate) fn run(common: &CommonArgs, args: &ServeArgs) -> Result<(), Failure> 
         bequeathed: bequeathed.clone(),
     };
     let engine = Arc::new(start(&door, &settings, heir.as_mut())?);
+    let passes = settings.passes();
     let control = Control::start(Arc::clone(&engine), settings)?;
     let mut inherited = heir.as_mut().map(|heir| std::mem::take(&mut heir.listeners));
     let inherited = inherited.get_or_insert_default();
-    let place =
-        Place { engine: &engine, control: &control, config: &config, bequeathed, publishers };
+    let place = Place {
+        engine: &engine,
+        control: &control,
+        config: &config,
+        passes,
+        bequeathed,
+        publishers,
+    };
     let mut gateways = place.open_gateways(inherited)?;
     let offer = place.open_offer(inherited.offer.take())?;
     if let Some(mut heir) = heir {

@@ -1,7 +1,6 @@
 //! One connection to the feed after the other, until there is an end.
 
 use super::backoff::{Backoff, random, within};
-use super::credential::TokenPlace;
 use super::limits::{
     CLOSE_WITHIN, CONNECT_WITHIN, GOOD_AFTER, HEARTBEATS_MISSED, MESSAGE_BYTES_MAX,
 };
@@ -12,6 +11,7 @@ use super::url::FeedUrl;
 use crate::cli::exit::{Exit, Failure};
 use crate::clock;
 use crate::control::Signals;
+use crate::credential::TokenPlace;
 use crate::report::{complain, span};
 use corecast_feed::event::{Subscribed, Welcome};
 use corecast_feed::{Event, EventError, Reconnect};

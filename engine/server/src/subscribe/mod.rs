@@ -3,7 +3,6 @@
 
 pub(crate) mod backoff;
 mod client;
-mod credential;
 mod limits;
 mod output;
 mod plan;
@@ -14,11 +13,11 @@ mod url;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::control::{Signals, runtime};
+use crate::credential::TokenPlace;
 use clap::Args;
 use client::Client;
 use corecast_feed::command::DeliveryPolicy;
 use corecast_feed::value::{Delivery, Rate};
-use credential::TokenPlace;
 use output::{Mode, Output};
 use plan::Wish;
 use rustls::ClientConfig;
@@ -120,7 +119,7 @@ fn client(args: &SubscribeArgs, trust: Option<Arc<ClientConfig>>) -> Client {
         url: args.url.clone(),
         trust,
         user: args.user.clone(),
-        token: token(args),
+        token: TokenPlace::of(args.token_file.as_ref(), args.token_env.as_ref()),
         sent: None,
         wish,
         mode,
@@ -131,11 +130,6 @@ fn client(args: &SubscribeArgs, trust: Option<Arc<ClientConfig>>) -> Client {
         granted: 0,
         shown_at: Instant::now(),
     }
-}
-
-fn token(args: &SubscribeArgs) -> Option<TokenPlace> {
-    let file = args.token_file.clone().map(TokenPlace::File);
-    file.or_else(|| args.token_env.clone().map(TokenPlace::Variable))
 }
 
 fn rate(text: &str) -> Result<Rate, String> {

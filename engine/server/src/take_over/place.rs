@@ -7,6 +7,7 @@ use crate::config::ServerConfig;
 use crate::control::Control;
 use crate::gateways::Gateways;
 use crate::ingest::Publishers;
+use crate::secrets::Passes;
 use corecast::Engine;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub(crate) struct Place<'a> {
     pub(crate) engine: &'a Arc<Engine>,
     pub(crate) control: &'a Control,
     pub(crate) config: &'a ServerConfig,
+    pub(crate) passes: Passes,
     pub(crate) bequeathed: Bequeathed,
     pub(crate) publishers: Arc<Publishers>,
 }
@@ -101,6 +103,6 @@ impl Place<'_> {
     fn open(&self, config: &ServerConfig, listeners: &mut Listeners) -> Result<Gateways, Failure> {
         let (bequeathed, publishers) = (&self.bequeathed, &self.publishers);
         let holdings = Holdings { listeners, bequeathed, publishers };
-        Gateways::start(self.control, config, self.engine.publisher(), holdings)
+        Gateways::start(self.control, config, &self.passes, self.engine, holdings)
     }
 }

@@ -17,12 +17,31 @@ pub(crate) enum TokenPlace {
 }
 
 impl TokenPlace {
+    /// What the options say.
+    pub(crate) fn of(file: Option<&PathBuf>, variable: Option<&String>) -> Option<Self> {
+        let file = file.cloned().map(Self::File);
+        file.or_else(|| variable.cloned().map(Self::Variable))
+    }
+
     /// The value of `Authorization` that it makes.
     ///
     /// # Errors
     ///
     /// When there is no token there.
     pub(crate) fn header(&self) -> Result<HeaderValue, Failure> {
+        let value = HeaderValue::from_str(&format!("Bearer {}", self.token()?));
+        // A token is ASCII.
+        let mut value = value.map_err(|_| Failure::new(Exit::BadData, "a strange token"))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// The token.
+    ///
+    /// # Errors
+    ///
+    /// When there is none there.
+    pub(crate) fn token(&self) -> Result<String, Failure> {
         let (place, text) = match self {
             Self::File(path) => {
                 let mut text = String::new();
@@ -45,14 +64,12 @@ impl TokenPlace {
         let is_token = !token.is_empty()
             && token.len() <= TOKEN_BYTES_MAX
             && token.bytes().all(|byte| byte.is_ascii_graphic());
-        let value = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| is_token);
-        let mut value = value.ok_or_else(|| {
+        if !is_token {
             let message =
                 format!("what is in {place} is no token: one line of ASCII, nothing else");
-            Failure::new(Exit::BadData, message)
-        })?;
-        value.set_sensitive(true);
-        Ok(value)
+            return Err(Failure::new(Exit::BadData, message));
+        }
+        Ok(token.to_owned())
     }
 }
 
