@@ -126,6 +126,25 @@ impl Denied {
         }
     }
 
+    /// All that [`name`](Self::name) can say.
+    pub const NAMES: [&str; 15] = [
+        "missing",
+        "ambiguous",
+        "too_long",
+        "malformed",
+        "algorithm",
+        "issuer",
+        "unknown_key",
+        "unavailable",
+        "signature",
+        "expired",
+        "not_yet",
+        "audience",
+        "claim",
+        "too_often",
+        "refused",
+    ];
+
     /// A short name, for counters and logs.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -10,26 +10,8 @@ pub(crate) struct Denials {
     origin: AtomicU64,
     hook_refused: AtomicU64,
     hook_unavailable: AtomicU64,
-    credentials: [AtomicU64; CREDENTIALS.len()],
+    credentials: [AtomicU64; Denied::NAMES.len()],
 }
-
-/// The reasons why a credential is refused: the names of [`Denied`].
-const CREDENTIALS: [&str; 14] = [
-    "missing",
-    "ambiguous",
-    "too_long",
-    "malformed",
-    "algorithm",
-    "issuer",
-    "unknown_key",
-    "unavailable",
-    "signature",
-    "expired",
-    "not_yet",
-    "audience",
-    "claim",
-    "refused",
-];
 
 impl Denials {
     /// A page of a foreign origin.
@@ -39,7 +21,7 @@ impl Denials {
 
     /// A token that is missing, or not good.
     pub(crate) fn credential(&self, denied: &Denied) {
-        let index = CREDENTIALS.iter().position(|name| *name == denied.name());
+        let index = Denied::NAMES.iter().position(|name| *name == denied.name());
         if let Some(count) = index.and_then(|index| self.credentials.get(index)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
@@ -55,7 +37,7 @@ impl Denials {
 
     /// All reasons and how often each was one.
     pub(crate) fn read(&self) -> Vec<(&'static str, u64)> {
-        let named = CREDENTIALS.into_iter().zip(&self.credentials);
+        let named = Denied::NAMES.into_iter().zip(&self.credentials);
         let others = [
             ("origin", &self.origin),
             ("hook_refused", &self.hook_refused),
@@ -89,8 +71,10 @@ mod tests {
             Denied::NotYet,
             Denied::Audience,
             Denied::Claim("sub", "is missing"),
+            Denied::TooOften(1),
             Denied::Refused("no".into()),
         ];
+        assert_eq!(all.each_ref().map(Denied::name), Denied::NAMES);
         for denied in &all {
             denials.credential(denied);
             assert_eq!(of(denied.name()), Some((denied.name(), 1)));

@@ -6,7 +6,7 @@ use crate::config::auth::AuthMode;
 use crate::config::hook::HookEvent;
 use crate::guest::Guest;
 use crate::hook::{self, Asked, Clerk, Question, Ticket, Verdict};
-use corecast::{Arrival, Reject, TooManyFailures, Upgrade};
+use corecast::{Arrival, Reject, Upgrade};
 use corecast_gate::{Denied, Identity, OriginDenied};
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ impl Doorkeeper {
         let told = told.map_err(|why| reject(&Denied::Unavailable { source: why.into() }))?;
         // What is in a header may be a guess as much as a token.
         if !clerk.headers().is_empty() {
-            arrival.may_try().map_err(|error| reject(&too_often(&error)))?;
+            arrival.may_try().map_err(|error| reject(&self.gate.too_often(&error)))?;
         }
         Ok(Some(Box::new(told)))
     }
@@ -173,7 +173,7 @@ impl Doorkeeper {
         arrival: &Arrival<'_>,
     ) -> Result<Entry, Denied> {
         if let Some(found) = self.gate.credential(request.headers(), request.query())? {
-            arrival.may_try().map_err(|error| too_often(&error))?;
+            arrival.may_try().map_err(|error| self.gate.too_often(&error))?;
             return Ok(Entry::Known(self.gate.verify(found.token())?.into()));
         }
         let access = self.gate.access();
@@ -238,12 +238,6 @@ fn count(denied: &Denied, arrival: &Arrival<'_>) {
     if denied.is_guess() {
         arrival.failed();
     }
-}
-
-/// Why somebody is not looked at.
-pub(crate) fn too_often(error: &TooManyFailures) -> Denied {
-    let seconds = error.retry_after.as_millis().div_ceil(1_000);
-    Denied::TooOften(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
 /// The answer to who is not let in.

@@ -17,6 +17,7 @@ use crate::config::auth::{AuthConfig, AuthMode, Place, SourceConfig};
 use crate::config::origin::OriginConfig;
 use crate::config::shared::{Cache, Shared};
 use crate::denials::Denials;
+use corecast::TooManyFailures;
 use corecast_gate::{
     Credential, CredentialConfig, Denied, Identity, KeySet, OriginDenied, Origins, Permissions,
     Verifier,
@@ -247,6 +248,14 @@ impl Gatekeeper {
     pub(crate) fn missing(&self) -> Denied {
         self.denials.credential(&Denied::Missing);
         Denied::Missing
+    }
+
+    /// Counts somebody whose token is not looked at, since too many of his address were refused.
+    pub(crate) fn too_often(&self, error: &TooManyFailures) -> Denied {
+        let seconds = error.retry_after.as_millis().div_ceil(1_000);
+        let denied = Denied::TooOften(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self.denials.credential(&denied);
+        denied
     }
 
     /// Counts somebody of whom the hook does not say yes.

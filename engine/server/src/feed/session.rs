@@ -14,7 +14,7 @@ use super::unauthenticated::{Outcome, Unauthenticated};
 use crate::auth::Gatekeeper;
 use crate::config::auth::AuthMode;
 use crate::config::hook::HookEvent;
-use crate::doorkeeper::{Entry, Judged, too_often};
+use crate::doorkeeper::{Entry, Judged};
 use crate::guest::Guest;
 use crate::hook::{self, Asked, Clerk, Verdict};
 use corecast::{CloseCode, Context, Leaving, Message, SendStatus};
@@ -324,7 +324,7 @@ impl Desk<'_> {
     ///
     /// Why it is refused.
     pub(super) fn guest(&mut self, token: &str, context: &Context<'_>) -> Result<Guest, Denied> {
-        context.may_try().map_err(|error| too_often(&error))?;
+        context.may_try().map_err(|error| self.gate.too_often(&error))?;
         let guest = self.judged(token);
         if guest.as_ref().is_err_and(Denied::is_guess) {
             context.failed();
