@@ -65,7 +65,10 @@ impl Control {
         control.spawn(reload(hangup, Arc::clone(&engine), settings));
         thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || runtime.block_on(watch(signals, &engine, &state)))
+            .spawn(move || {
+                let _guard = EndsTheProcess;
+                runtime.block_on(watch(signals, &engine, &state));
+            })
             .map_err(failed)?;
         Ok(control)
     }
@@ -209,6 +212,16 @@ async fn reload(mut hangup: Signal, engine: Arc<Engine>, mut settings: Settings)
         service::reloading();
         settings.reload(&engine);
         service::ready();
+    }
+}
+
+/// Without the control thread nobody would hear of signals, and nothing would end the program.
+/// What it does never ends: this is dropped by a panic alone.
+struct EndsTheProcess;
+
+impl Drop for EndsTheProcess {
+    fn drop(&mut self) {
+        std::process::exit(Exit::Software as i32);
     }
 }
 
