@@ -188,7 +188,8 @@ impl Builder {
     }
 
     /// What another process leaves to this engine: listeners and topics. The listeners are held
-    /// until [`Engine::hold_listeners`]`(false)`: nobody is accepted before.
+    /// until [`hold_listeners(false)`](corecast_shard::Engine::hold_listeners): nobody is accepted
+    /// before.
     #[must_use]
     pub fn heritage(mut self, heritage: Heritage) -> Self {
         self.heritage = heritage;
