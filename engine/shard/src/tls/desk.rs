@@ -28,6 +28,8 @@ pub(crate) struct Desk {
     under_way: Cell<u32>,
     /// Connections that took a place, the oldest first; some have given it back.
     pub(super) holders: RefCell<VecDeque<ConnId>>,
+    /// Nobody is to be pushed out of his place before this.
+    pub(super) push_out_at: Cell<Timestamp>,
     /// Connections that wait for a place, with their bytes still in the kernel.
     pub(super) waiting: RefCell<VecDeque<ConnId>>,
     /// Connections whose handshake can go on.
@@ -58,6 +60,7 @@ impl Desk {
             handshakes_max: config.handshakes_max,
             under_way: Cell::new(0),
             holders: RefCell::default(),
+            push_out_at: Cell::new(Timestamp(0)),
             waiting: RefCell::default(),
             due: RefCell::default(),
             rest_until: Cell::new(Timestamp(0)),
@@ -107,15 +110,24 @@ impl Desk {
 #[derive(Debug)]
 pub(super) struct Place {
     desk: Rc<Desk>,
-    /// When it was taken.
+    /// When it was taken, or, if that was later, when what the peer said first was answered.
     pub(super) since: Timestamp,
+    is_answered: bool,
 }
 
 impl Place {
     pub(super) fn take(desk: &Rc<Desk>, conn: ConnId, now: Timestamp) -> Self {
         desk.under_way.set(desk.under_way.get() + 1);
         desk.holders.borrow_mut().push_back(conn);
-        Self { desk: Rc::clone(desk), since: now }
+        Self { desk: Rc::clone(desk), since: now, is_answered: false }
+    }
+
+    /// What has come was worked off: from now on the peer is to go on. Only the first time counts,
+    /// or who sends byte by byte would keep his place for ever.
+    pub(super) fn answered(&mut self, now: Timestamp) {
+        if !std::mem::replace(&mut self.is_answered, true) {
+            self.since = now;
+        }
     }
 }
 

@@ -232,6 +232,13 @@ impl Tls {
         }
     }
 
+    /// A step is done: see [`Place::answered`](super::desk::Place::answered).
+    pub(super) fn answered(&mut self, now: Timestamp) {
+        if let State::Shaking(_, place) = &mut self.state {
+            place.answered(now);
+        }
+    }
+
     /// One step of the handshake: all the work that what has come asks for.
     ///
     /// # Errors

@@ -127,7 +127,7 @@ fn let_in<H: Handler>(shard: &Shard<H>, desk: &Rc<Desk>) {
 }
 
 /// Others wait, and there is no place: takes them from those who have had one the longest, and have
-/// not gone on for a while. Who is to be worked for keeps his.
+/// not gone on for a while. Who is to be worked for keeps his. All are looked at only now and then.
 fn push_out<H: Handler>(
     shard: &Shard<H>,
     desk: &Rc<Desk>,
@@ -135,17 +135,21 @@ fn push_out<H: Handler>(
     waiting: usize,
 ) {
     let now = shard.clock.now();
+    if now < desk.push_out_at.get() {
+        return;
+    }
     let mut holders = desk.holders.borrow_mut();
     let mut wanted = waiting.min(LET_IN_MAX as usize);
     for _ in 0..holders.len() {
-        let Some(&conn) = holders.front().filter(|_| wanted > 0) else { return };
+        if wanted == 0 {
+            return;
+        }
+        let Some(conn) = holders.pop_front() else { return };
         let slot = slot_mut(slots, conn);
         let tls = slot.as_ref().and_then(|slot| slot.stream.tls.as_deref());
         match tls.filter(|tls| tls.is_shaking()).map(Tls::has_waited_since) {
             None => {}
-            Some(None) => holders.push_back(conn),
-            Some(Some(since)) if now.since(since) < desk.patience() => return,
-            Some(Some(_)) => {
+            Some(Some(since)) if now.since(since) >= desk.patience() => {
                 wanted -= 1;
                 if let Some(slot) = slot {
                     let reason = "the TLS handshake stood still, and others wanted its place";
@@ -153,9 +157,11 @@ fn push_out<H: Handler>(
                     slot.abort(&shard.turns);
                 }
             }
+            // Out of order, where an answer has come late.
+            Some(_) => holders.push_back(conn),
         }
-        holders.pop_front();
     }
+    desk.push_out_at.set(now.after(desk.patience() / 8));
 }
 
 /// One step of one handshake; false where there is no such connection any more.
@@ -168,7 +174,7 @@ fn step<H: Handler>(shard: &Shard<H>, conn: ConnId) -> bool {
         return false;
     }
     match tls.step(&stream.socket) {
-        Ok(()) if tls.is_shaking() => {}
+        Ok(()) if tls.is_shaking() => tls.answered(shard.clock.now()),
         Ok(()) => {
             shard.stats.tls_handshakes.add(1);
             shard.stats.tls_resumed.add(u64::from(tls.is_resumed()));
