@@ -129,7 +129,7 @@ pub(crate) struct SocketFile {
 
 impl SocketFile {
     /// Listens on a path, with a file of this mode; or goes on with a listener that another process
-    /// had there. It does not block.
+    /// had there, if its file still is. It does not block.
     ///
     /// # Errors
     ///
@@ -140,7 +140,8 @@ impl SocketFile {
         mode: u32,
         bequeathed: &Bequeathed,
     ) -> io::Result<(StdUnixListener, Self)> {
-        let listener = match inherited {
+        // Where somebody has taken the file away, nobody would find what was inherited.
+        let listener = match inherited.filter(|_| fs::symlink_metadata(path).is_ok()) {
             Some(listener) => listener,
             None => {
                 remove_stale(path)?;
@@ -220,6 +221,13 @@ mod tests {
             .expect_err("somebody listens")
             .to_string();
         assert!(failure.contains("another server listens"), "{failure}");
+        // Who inherits a listener whose file is gone listens anew.
+        let inherited = || listener.copy().expect("a descriptor").into();
+        let heir = Listener::unix(&path, Some(inherited()), &Bequeathed::default());
+        fs::remove_file(&path).expect("there");
+        let other = Listener::unix(&path, Some(inherited()), &Bequeathed::default());
+        assert!(heir.is_ok() && other.is_ok() && path.exists(), "{heir:?} {other:?}");
+        drop((heir, other));
         drop(listener);
         assert!(!path.exists(), "removed at the end");
         fs::write(&path, "text").expect("a file");

@@ -141,7 +141,11 @@ impl Heir {
     /// # Errors
     ///
     /// When the other has given it up, and goes on.
-    pub(crate) fn serve(mut self, engine: &Engine, bequeathed: &Bequeathed) -> Result<(), Failure> {
+    pub(crate) fn serve(
+        mut self,
+        engine: &Arc<Engine>,
+        bequeathed: &Bequeathed,
+    ) -> Result<(), Failure> {
         let goes_on = self.epoch == Some(engine.epoch());
         let said = self.channel.say(Kind::Serving, &[u8::from(goes_on)]);
         let is_there = match self.channel.hear() {
@@ -158,7 +162,7 @@ impl Heir {
         engine.hold_listeners(false);
         tracing::info!(goes_on, "took over");
         if let Some((relay, heard)) = self.relay.filter(|_| goes_on && is_there) {
-            relay::tell(self.channel, relay, heard);
+            relay::tell(self.channel, relay, heard, engine);
         }
         Ok(())
     }

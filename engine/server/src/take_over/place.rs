@@ -88,7 +88,11 @@ impl Place<'_> {
                 tracing::error!(%error, "the other process has failed: going on");
                 self.bequeathed.set(false);
                 self.engine.hold_listeners(false);
-                self.open_gateways(&mut listeners)
+                self.open_gateways(&mut listeners).or_else(|failure| {
+                    // Its clients are not to pay for it.
+                    tracing::error!("no publisher or operator gets in before a restart: {failure}");
+                    self.open_nothing()
+                })
             }
         }
     }

@@ -4,29 +4,34 @@
 use super::channel::Channel;
 use super::wire::{Body, Kind, bytes, option};
 use ::bytes::Bytes;
-use corecast::{Engine, Leave, Now, PublishError, Publisher, Reported, Tap, Update, UpdateKind};
+use corecast::{
+    Engine, Leave, Now, PublishError, Publisher, Reported, Tap, Timestamp, Update, UpdateKind,
+};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// Hears what this process takes.
 #[derive(Debug)]
 pub(super) struct Relay {
-    sender: SyncSender<Update>,
+    sender: SyncSender<(Timestamp, Update)>,
+    /// Bytes of what waits.
+    waiting_bytes: AtomicUsize,
     is_over: AtomicBool,
 }
 
-/// What the relay has heard.
-pub(super) type Heard = Receiver<Update>;
+/// What the relay has heard, and when.
+pub(super) type Heard = Receiver<(Timestamp, Update)>;
 
 impl Relay {
     /// A relay, and what it hears.
     pub(super) fn new() -> (Arc<Self>, Heard) {
         let (sender, heard) = sync_channel(WAITING_MAX);
-        (Arc::new(Self { sender, is_over: AtomicBool::new(false) }), heard)
+        let (waiting_bytes, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        (Arc::new(Self { sender, waiting_bytes, is_over }), heard)
     }
 }
 
@@ -36,25 +41,34 @@ impl Tap for Relay {
             return;
         }
         let update = Update { ts: update.ts.or(Some(now.wall_ns)), ..update.clone() };
+        let bytes = bytes_of(&update);
+        let waiting_bytes = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         // A hole would be worse than an end: the other sends its clients here at once.
-        if self.sender.try_send(update).is_err() {
+        if waiting_bytes > WAITING_BYTES_MAX || self.sender.try_send((now.mono, update)).is_err() {
             self.is_over.store(true, Ordering::Relaxed);
         }
     }
 }
 
 /// Tells the process before what is heard, until it is gone or falls behind.
-pub(super) fn tell(mut channel: Channel, relay: Arc<Relay>, heard: Heard) {
+pub(super) fn tell(mut channel: Channel, relay: Arc<Relay>, heard: Heard, engine: &Arc<Engine>) {
+    let engine = Arc::clone(engine);
     let tell = move || {
         let mut body = Vec::new();
         while !relay.is_over.load(Ordering::Relaxed) {
-            let Ok(update) = heard.recv_timeout(LOOK_EVERY) else {
+            let Ok((taken_at, update)) = heard.recv_timeout(LOOK_EVERY) else {
                 // Whether it is still there.
                 if channel.say(Kind::Alive, &[]).is_err() {
                     break;
                 }
                 continue;
             };
+            relay.waiting_bytes.fetch_sub(bytes_of(&update), Ordering::Relaxed);
+            // Clients that are this late miss more with each second: here they resume by number.
+            if engine.now().since(taken_at) > LAG_MAX {
+                tracing::warn!("the process before does not follow: its clients come here now");
+                break;
+            }
             body.clear();
             write(&mut body, &update);
             if channel.say(Kind::Update, &body).is_err() {
@@ -148,6 +162,13 @@ fn refused(topic: &str, error: &dyn std::error::Error) -> io::Error {
     io::Error::other(format!("an update of {topic} does not fit here: {error}"))
 }
 
+/// Bytes of an update's own.
+fn bytes_of(update: &Update) -> usize {
+    let Update { topic, data, binary, key, .. } = update;
+    let others = [binary, key].into_iter().flatten().map(Bytes::len).sum::<usize>();
+    topic.len() + data.len() + others
+}
+
 fn write(out: &mut Vec<u8>, update: &Update) {
     let Update { topic, kind, data, binary, key, ts } = update;
     bytes(out, topic.as_bytes());
@@ -171,6 +192,10 @@ fn read(body: &[u8]) -> io::Result<Update> {
 
 /// Updates that wait for the other process at most.
 const WAITING_MAX: usize = 65_536;
+/// Their bytes.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+/// How late the other process may hear of an update.
+const LAG_MAX: Duration = Duration::from_secs(2);
 /// The engine here has ended: no socket gives that.
 const HAS_ENDED: io::ErrorKind = io::ErrorKind::Unsupported;
 /// Topics of which it is not known yet whether their last update was taken, at most.
@@ -212,6 +237,13 @@ mod tests {
         assert_eq!(heard.try_iter().count(), WAITING_MAX, "those before it are whole");
         relay.taken(&Update::new("a", "late"), Now::default());
         assert!(heard.try_recv().is_err());
+        let (relay, heard) = Relay::new();
+        let data = Bytes::from(vec![b'x'; 1 << 20]);
+        for _ in 0..WAITING_BYTES_MAX >> 20 {
+            relay.taken(&Update::new("a", data.clone()), Now::default());
+        }
+        assert!(relay.is_over.load(Ordering::Relaxed), "their topics count, too");
+        assert_eq!(heard.try_iter().count(), (WAITING_BYTES_MAX >> 20) - 1);
     }
 
     /// Lets nobody in.
