@@ -135,7 +135,6 @@ impl Settings {
             tracing::error!("auth.mode = \"off\" needs a restart: nothing changes");
             return;
         }
-        let tls_applies = apply_tls(engine, &self.running.engine.tls, &new.engine.tls);
         let changes = diff(&self.running, &new);
         if changes.is_empty() {
             tracing::info!("configuration reloaded: nothing has changed");
@@ -145,6 +144,7 @@ impl Settings {
             tracing::error!("the configuration was not reloaded, nothing changes: {failure}");
             return;
         }
+        let tls_applies = apply_tls(engine, &self.running.engine.tls, &new.engine.tls);
         self.passes.reload();
         (self.running.auth, self.running.origin) = (new.auth.clone(), new.origin.clone());
         let namespaces_change = changes.iter().any(Change::is_namespace);
