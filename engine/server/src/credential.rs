@@ -60,13 +60,14 @@ impl TokenPlace {
                 (name.clone(), text)
             }
         };
-        let token = text.trim();
+        // As the server reads its own: a file in which tokens are exchanged has several lines.
+        let is_said = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        let token = text.lines().map(str::trim).find(is_said).unwrap_or_default();
         let is_token = !token.is_empty()
             && token.len() <= TOKEN_BYTES_MAX
             && token.bytes().all(|byte| byte.is_ascii_graphic());
         if !is_token {
-            let message =
-                format!("what is in {place} is no token: one line of ASCII, nothing else");
+            let message = format!("what is in {place} is no token: a line of ASCII without blanks");
             return Err(Failure::new(Exit::BadData, message));
         }
         Ok(token.to_owned())
@@ -88,7 +89,9 @@ mod tests {
         let header = place.header().expect("a token");
         assert_eq!(header.as_bytes(), b"Bearer a.b-c_d");
         assert!(!format!("{header:?}").contains("a.b"));
-        for bad in ["", "\n", "two words", "two\nlines", &"x".repeat(TOKEN_BYTES_MAX + 1)] {
+        std::fs::write(&path, "# new\n\nfirst\nsecond\n").expect("written");
+        assert_eq!(place.token().expect("a token"), "first");
+        for bad in ["", "\n", "# none", "two words", &"x".repeat(TOKEN_BYTES_MAX + 1)] {
             std::fs::write(&path, bad).expect("written");
             let failure = place.header().expect_err(bad).to_string();
             assert!(bad.is_empty() || !failure.contains(bad.trim()) || bad == "\n", "{failure}");
