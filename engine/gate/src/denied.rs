@@ -167,27 +167,11 @@ impl Denied {
         }
     }
 
-    /// Whether it may be a guess: nobody has signed it, or nobody knows it. Who had a good token
-    /// once does not guess.
+    /// Whether it may be a guess at a key: no other refusal says whether one was near. So what an
+    /// honest client may send, such as a token of a key that is not fetched yet, is none.
     #[must_use]
     pub const fn is_guess(&self) -> bool {
-        match self {
-            Self::TooLong
-            | Self::Malformed(_)
-            | Self::Algorithm
-            | Self::Issuer
-            | Self::UnknownKey { .. }
-            | Self::Signature
-            | Self::Refused(_) => true,
-            Self::Missing
-            | Self::Ambiguous
-            | Self::Unavailable { .. }
-            | Self::Expired
-            | Self::NotYet
-            | Self::Audience
-            | Self::Claim(..)
-            | Self::TooOften(_) => false,
-        }
+        matches!(self, Self::Signature)
     }
 }
 

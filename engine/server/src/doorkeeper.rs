@@ -80,7 +80,6 @@ impl Doorkeeper {
             Reject::new(OriginDenied::STATUS, denied.reason())
         })?;
         let entry = self.who(door, request, arrival).map_err(|denied| {
-            count(&denied, arrival);
             tracing::debug!(peer = %arrival.peer_addr(), why = denied.name(), "not let in");
             reject(&denied)
         })?;
@@ -109,8 +108,8 @@ impl Doorkeeper {
         };
         let told = hook::Request::of(request, arrival.peer_addr().ip(), clerk.headers());
         let told = told.map_err(|why| reject(&Denied::Unavailable { source: why.into() }))?;
-        // What is in a header may be a guess as much as a token.
-        if !clerk.headers().is_empty() {
+        // What is in a header may be a guess, and to try it is another service's work.
+        if told.has_headers() {
             arrival.may_try().map_err(|error| reject(&self.gate.too_often(&error)))?;
         }
         Ok(Some(Box::new(told)))
@@ -154,8 +153,10 @@ impl Doorkeeper {
                 _ => guest.allowed_in(verdict, topic.unwrap_or_default()),
             };
             guest = judged.map_err(|denied| {
-                if event == HookEvent::Connect {
-                    count(&denied, arrival);
+                let may_guess = told.is_some_and(hook::Request::has_headers);
+                if event == HookEvent::Connect && may_guess && matches!(denied, Denied::Refused(_))
+                {
+                    arrival.failed();
                 }
                 let (peer, why) = (arrival.peer_addr(), denied.name());
                 tracing::debug!(%peer, why, "the hook says no");
@@ -173,8 +174,10 @@ impl Doorkeeper {
         arrival: &Arrival<'_>,
     ) -> Result<Entry, Denied> {
         if let Some(found) = self.gate.credential(request.headers(), request.query())? {
-            arrival.may_try().map_err(|error| self.gate.too_often(&error))?;
-            return Ok(Entry::Known(self.gate.verify(found.token())?.into()));
+            let known = self.gate.verify(found.token()).map_err(|denied| {
+                self.gate.bounded(denied, arrival.may_try(), || arrival.failed())
+            })?;
+            return Ok(Entry::Known(known.into()));
         }
         let access = self.gate.access();
         match access.mode {
@@ -231,13 +234,6 @@ pub(crate) fn counted(guest: Guest, arrival: &Arrival<'_>) -> Result<Guest, Reje
     guest
         .counted(|user| arrival.charge_user(user))
         .map_err(|many| Reject::new(429, many.to_string()).retry_after(TOO_MANY_RETRY_AFTER_S))
-}
-
-/// Counts for his address what may have been a guess.
-fn count(denied: &Denied, arrival: &Arrival<'_>) {
-    if denied.is_guess() {
-        arrival.failed();
-    }
 }
 
 /// The answer to who is not let in.

@@ -231,17 +231,24 @@ impl Gatekeeper {
     ///
     /// Why it is refused.
     pub(crate) fn verify(&mut self, token: &str) -> Result<Identity, Denied> {
+        self.look_at(token).inspect_err(|denied| self.denials.credential(denied))
+    }
+
+    /// As [`verify`](Self::verify), of a token that is verified again: a refusal is not counted.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused.
+    pub(crate) fn look_at(&mut self, token: &str) -> Result<Identity, Denied> {
         let access = self.access();
         let result = access.verifier.verify(token, clock::wall_s());
         if let Err(Denied::UnknownKey { source, .. }) = &result
             && let Some(refresh) = access.refresh_of(source)
             && refresh.ask()
         {
-            let denied = Denied::Unavailable { source: Arc::clone(source) };
-            self.denials.credential(&denied);
-            return Err(denied);
+            return Err(Denied::Unavailable { source: Arc::clone(source) });
         }
-        result.inspect_err(|denied| self.denials.credential(denied))
+        result
     }
 
     /// Counts somebody who shows no token, and has to.
@@ -250,7 +257,26 @@ impl Gatekeeper {
         Denied::Missing
     }
 
-    /// Counts somebody whose token is not looked at, since too many of his address were refused.
+    /// What is answered to who was refused: what he tried was wrong, or, where that may be a guess
+    /// and `may_try` says that there were too many from his address, that he is to wait. A good
+    /// token is never held up by the guesses of others. `failed` counts for the address.
+    pub(crate) fn bounded(
+        &self,
+        denied: Denied,
+        may_try: Result<(), TooManyFailures>,
+        failed: impl FnOnce(),
+    ) -> Denied {
+        match may_try {
+            _ if !denied.is_guess() => denied,
+            Ok(()) => {
+                failed();
+                denied
+            }
+            Err(error) => self.too_often(&error),
+        }
+    }
+
+    /// Counts somebody whose credential is not looked at, since too many of his address were refused.
     pub(crate) fn too_often(&self, error: &TooManyFailures) -> Denied {
         let seconds = error.retry_after.as_millis().div_ceil(1_000);
         let denied = Denied::TooOften(u32::try_from(seconds).unwrap_or(u32::MAX));

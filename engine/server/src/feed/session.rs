@@ -324,16 +324,12 @@ impl Desk<'_> {
     ///
     /// Why it is refused.
     pub(super) fn guest(&mut self, token: &str, context: &Context<'_>) -> Result<Guest, Denied> {
-        context.may_try().map_err(|error| self.gate.too_often(&error))?;
         let guest = self.judged(token);
-        if guest.as_ref().is_err_and(Denied::is_guess) {
-            context.failed();
-        }
-        guest
+        guest.map_err(|denied| self.gate.bounded(denied, context.may_try(), || context.failed()))
     }
 
     fn judged(&mut self, token: &str) -> Result<Guest, Denied> {
-        let guest = self.verified(token)?;
+        let guest = self.gate.verify(token).map(Guest::from)?;
         let asks_hook = |clerk: &&mut Clerk| clerk.is_for(HookEvent::Connect);
         match self.verdict.take() {
             Some(verdict) => guest.judged(verdict),
@@ -345,13 +341,13 @@ impl Desk<'_> {
         }
     }
 
-    /// Says who sent a token, before the hook is asked about him.
+    /// Says who sent a token, before the hook is asked about him, and it is judged.
     ///
     /// # Errors
     ///
     /// Why it is refused.
     pub(super) fn verified(&mut self, token: &str) -> Result<Guest, Denied> {
-        self.gate.verify(token).map(Guest::from)
+        self.gate.look_at(token).map(Guest::from)
     }
 }
 

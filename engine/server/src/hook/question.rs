@@ -38,6 +38,11 @@ pub(crate) struct Question<'a> {
 }
 
 impl Request {
+    /// Whether headers are told: they may hold a credential, and it may be a guess.
+    pub(crate) fn has_headers(&self) -> bool {
+        !self.headers.is_empty()
+    }
+
     /// What is told of a request: these headers of it, and whose it is.
     ///
     /// # Errors
