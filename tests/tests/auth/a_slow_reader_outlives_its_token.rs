@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     NAMESPACES, SECRET, Secret, bearer, now_s, serve, signed, since_1970, token, token_for,
+    token_until,
 };
 
 /// Bytes of one message: more of them are queued than sockets take.
@@ -40,14 +41,13 @@ fn fill(publisher: &mut FeedClient, topic: &str) -> Result<()> {
     Ok(())
 }
 
-/// Somebody who may do everything, with a token for so long, on a small receive buffer.
-fn slow(server: &TestServer, seconds: i64) -> Result<(FeedClient, i64)> {
+/// Somebody who may do everything, on a small receive buffer.
+fn slow(server: &TestServer) -> Result<FeedClient> {
     let client = RawClient::connect_small(server.address(), 4_096)?;
     let mut client = FeedClient::on(client, "/feed", &[])?;
-    let end_s = now_s() + seconds;
-    let token = token_for("slow", seconds, &everything())?;
+    let token = token_for("slow", 3_600, &everything())?;
     ensure!(client.ask(json!({"type": "auth", "token": token}))?["type"] == "authenticated");
-    Ok((client, end_s))
+    Ok(client)
 }
 
 fn everything() -> Value {
@@ -63,9 +63,13 @@ fn who_reads_nothing_is_cut_off_with_his_token() -> Result<()> {
     let server = patient()?;
     let mut witness = other(&server)?;
     witness.subscribe(&["chat.a"])?;
-    let (mut slow, end_s) = slow(&server, 2)?;
+    let mut slow = slow(&server)?;
     slow.subscribe(&["chat.a", "bulk.a"])?;
     fill(&mut other(&server)?, "bulk.a")?;
+    // Its socket is full. Now its token is one that ends soon; it does not read that it is.
+    let end_s = now_s() + 2;
+    let short = token_until("slow", end_s, &everything())?;
+    slow.send(&json!({"type": "auth", "token": short}))?;
     witness.forget();
     // It is gone for all others as well; the closing handshake would have a minute.
     let left = witness.skip_to("left")?;

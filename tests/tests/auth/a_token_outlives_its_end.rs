@@ -9,7 +9,7 @@ use eyre::{Result, ensure};
 use serde_json::{Value, json};
 
 use crate::a_session_acts_before_it_is_known::closed;
-use crate::{bearer, ensure_error, now_s, serve, since_1970, token, token_for};
+use crate::{bearer, ensure_error, now_s, serve, since_1970, token, token_for, token_until};
 
 const REQUIRED: &str = "mode = \"required\"";
 
@@ -27,8 +27,8 @@ fn late_by(end_s: i64) -> Result<f64> {
 #[test]
 fn a_session_ends_within_a_second_of_its_token() -> Result<()> {
     let server = serve(REQUIRED)?;
-    let end_s = now_s() + 3;
-    let short = token_for("u1", 3, &everything())?;
+    let end_s = now_s() + 4;
+    let short = token_until("u1", end_s, &everything())?;
     let mut by_request =
         FeedClient::open_with(server.address(), &[("Authorization", &bearer(&short))])?;
     let mut by_command = FeedClient::open(server.address())?;
@@ -60,12 +60,12 @@ fn a_session_ends_within_a_second_of_its_token() -> Result<()> {
 fn a_newer_token_keeps_a_session_alive() -> Result<()> {
     let server = serve(REQUIRED)?;
     let first_end_s = now_s() + 2;
-    let short = token_for("u1", 2, &everything())?;
+    let short = token_until("u1", first_end_s, &everything())?;
     let mut client =
         FeedClient::open_with(server.address(), &[("Authorization", &bearer(&short))])?;
     client.subscribe(&["trade.a"])?;
     let end_s = now_s() + 4;
-    let newer = token_for("u1", 4, &everything())?;
+    let newer = token_until("u1", end_s, &everything())?;
     let known = client.ask(json!({"type": "auth", "token": newer}))?;
     ensure!(known["user"] == "u1", "{known}");
     ensure!(known["expires"] == format!("{end_s}000000000"), "{known}");

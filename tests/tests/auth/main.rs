@@ -92,7 +92,12 @@ fn signed(claims: &Value, secret: &[u8]) -> Result<String> {
 
 /// A token of a user for so long, that allows these topics.
 fn token_for(user: &str, seconds: i64, topics: &Value) -> Result<String> {
-    signed(&json!({"sub": user, "exp": now_s() + seconds, "topics": topics}), SECRET)
+    token_until(user, now_s() + seconds, topics)
+}
+
+/// The same, with its end in seconds since 1970.
+fn token_until(user: &str, end_s: i64, topics: &Value) -> Result<String> {
+    signed(&json!({"sub": user, "exp": end_s, "topics": topics}), SECRET)
 }
 
 /// A token of a user who may do everything for an hour.

@@ -202,7 +202,8 @@ fn a_token_ends_while_the_hook_is_silent() -> Result<()> {
         FeedClient::open_with(server.address(), &[("Authorization", &bearer(&token("u2")?))])?;
     witness.subscribe(&["trade.a"])?;
     let mut client = FeedClient::open(server.address())?;
-    client.ask(json!({"type": "auth", "token": token_for("u1", 2, &all)?}))?;
+    let known = client.ask(json!({"type": "auth", "token": token_for("u1", 3, &all)?}))?;
+    ensure!(known["type"] == "authenticated", "{known}");
     for number in 0..3 {
         client.send(&json!({"type": "publish", "topic": "trade.a", "data": number}))?;
     }
@@ -211,6 +212,7 @@ fn a_token_ends_while_the_hook_is_silent() -> Result<()> {
     ensure!(hook.asked().len() == 1, "{:?}", hook.asked());
     gate.open();
     // Nothing that waited is done afterwards.
+    thread::sleep(Duration::from_millis(300));
     witness.forget();
     witness.expect_nothing()?;
     server.stop()

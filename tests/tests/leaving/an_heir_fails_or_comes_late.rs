@@ -154,9 +154,10 @@ fn an_heir_that_cannot_start_leaves_the_listeners_as_they_are() -> Result<()> {
         let mut heir = launch.start()?;
         let status = heir.wait(WITHIN)?;
         ensure!(!status.success(), "{nofile} were enough: {}", heir.output());
+        // Who is answered here comes behind it.
+        let answer = post(admin, "/publish?topic=trade.X", "1")?;
         let has_failed = "the other process has failed: going on";
         failures = server.process().output().matches(has_failed).count().max(failures);
-        let answer = post(admin, "/publish?topic=trade.X", "1")?;
         published += 1;
         ensure!(answer.body["seq"] == published, "{nofile}: {answer:?}");
         client.skip_to("message").wrap_err_with(|| format!("{nofile}"))?;
