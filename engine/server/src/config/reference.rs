@@ -228,8 +228,8 @@ const OWN: &[Key] = &[
     key(
         "address.auth_failures_per_second_max",
         "credentials/s",
-        "Tokens, or what the hook is told, of one address that are refused in a second, on \
-        average; then all are, with 429, for a while; 0: any number.",
+        "Guesses of one address (tokens with a wrong signature, headers to which the hook says \
+        no) that are answered in a second, on average; others get 429; 0: any number.",
     )
     .reloadable(),
     key("address.auth_failures_burst", "credentials", "The same at once, after a silence.")
