@@ -54,7 +54,7 @@ fn a_session_begins_with_what_it_may_do() -> Result<()> {
         let time: i64 = welcome["time"].as_str().unwrap_or_default().parse()?;
         ensure!(time > 1_600_000_000_000_000_000, "{welcome}");
     }
-    ensure!(first.name() != second.name() && first.name().len() == 19, "{}", first.name());
+    ensure!(first.name() != second.name() && first.name().len() == 24, "{}", first.name());
     ensure!(first.welcome["epoch"] == second.welcome["epoch"]);
     server.stop()
 }
