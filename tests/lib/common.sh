@@ -8,8 +8,12 @@ SKIP_STATUS=77
 # The program under test; the integration tests and the drivers read the same variable.
 export CORECAST_BIN=${CORECAST_BIN:-$TARGET/release/corecast}
 export CARGO_TERM_COLOR=never PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
-# A clean checkout is built once: what would make the next build faster costs time and room.
-[[ ${CI:-} == true ]] && export CARGO_INCREMENTAL=0
+# A clean checkout is built once: what would make the next build faster costs time and room, and
+# tables for debuggers, which nobody starts there, cost minutes.
+if [[ ${CI:-} == true ]]; then
+  export CARGO_INCREMENTAL=0
+  export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_RELEASE_DEBUG=0 CARGO_PROFILE_BENCH_DEBUG=0
+fi
 # What every step builds and tests: with other packages or features cargo builds everything anew.
 # The feature lets a test panic in a shard's loop; the program has its own, release build.
 EVERYTHING=(--locked --workspace --features corecast/fault-injection)
