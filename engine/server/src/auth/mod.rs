@@ -276,7 +276,7 @@ impl Gatekeeper {
         }
     }
 
-    /// Counts somebody whose credential is not looked at, since too many of his address were refused.
+    /// Counts somebody whose credential is not looked at: too many of his address were refused.
     pub(crate) fn too_often(&self, error: &TooManyFailures) -> Denied {
         let seconds = error.retry_after.as_millis().div_ceil(1_000);
         let denied = Denied::TooOften(u32::try_from(seconds).unwrap_or(u32::MAX));
