@@ -144,6 +144,16 @@ async fn what_is_published_together_comes_in_order_and_what_is_wrong_alone_is_re
             assert_eq!(hear(client).await, number.to_string(), "{topic}");
         }
     }
+    // In a run, nothing is published beside what nobody takes.
+    let mut run = ["trade.A", "unknown.A"].map(|topic| Update::new(topic, "1")).to_vec();
+    let report = publisher.update_run(&mut run).expect("room").await;
+    assert_eq!((report.dealt, report.refused[0].0, run.len()), (1, 1, 0), "{report:?}");
+    let mut run = vec![Update::new("trade.A", "200"); 100];
+    let report = publisher.update_run(&mut run).expect("room").await;
+    assert_eq!((report.dealt, report.refused.len()), (100, 0), "{report:?}");
+    for _ in 0..100 {
+        assert_eq!(hear(&mut clients[0].1).await, "200");
+    }
     eventually("all places are given back", || publisher.pending() == 0).await;
     let (updates_max, _) = publisher.batch_max();
     let mut many = vec![Update::new("trade.A", "1"); 3 * updates_max];

@@ -87,13 +87,32 @@ impl Publisher {
     /// after [`room_for`](Self::room_for) them. [`PublishError::TooLarge`] when they are larger
     /// than all that may be pending.
     pub fn update_all(&self, updates: &mut Vec<Update>) -> Result<BatchReported, PublishError> {
+        self.update_many(updates, false)
+    }
+
+    /// Publishes many messages of the feed of which none may be left out, since those behind it
+    /// would get its number: where one is wrong, none is published; where a home refuses one,
+    /// it refuses all behind it. Each home does its part in one step, so it should not be large.
+    ///
+    /// # Errors
+    /// As [`update_all`](Self::update_all).
+    pub fn update_run(&self, updates: &mut Vec<Update>) -> Result<BatchReported, PublishError> {
+        self.update_many(updates, true)
+    }
+
+    fn update_many(
+        &self,
+        updates: &mut Vec<Update>,
+        is_run: bool,
+    ) -> Result<BatchReported, PublishError> {
         let admission = &self.mesh.admission;
         if admission.is_stopped() {
             return Err(PublishError::Stopped);
         }
         let namespaces = self.namespaces.latest();
         let mut refused = Vec::new();
-        let mut parts = Parts { of: Vec::with_capacity(updates.len()), ..Parts::default() };
+        let of = Vec::with_capacity(updates.len());
+        let mut parts = Parts { of, is_run, ..Parts::default() };
         for (place, update) in (0..).zip(&*updates) {
             match self.check_with(update, namespaces) {
                 Ok(()) => parts.count(self.mesh.home(&update.topic), update),
@@ -102,6 +121,10 @@ impl Publisher {
                     refused.push((place, error));
                 }
             }
+        }
+        if is_run && !refused.is_empty() {
+            updates.clear();
+            return Ok(BatchReported { cell: Arc::new(BatchCell::new(0, refused)) });
         }
         // All or none: a part that is let in alone would be seen, and would keep others out.
         let (updates_count, bytes) = parts.sum();
@@ -116,7 +139,7 @@ impl Publisher {
         let cell = Arc::new(BatchCell::new(tickets.len(), refused));
         for ((home, updates), ticket) in parts.fill(updates).zip(tickets) {
             let ticket = Pass::part(ticket, Arc::clone(&cell), &self.mesh, self.clock);
-            let batch = Batch { updates, published_at, ticket };
+            let batch = Batch { updates, is_run, published_at, ticket };
             // Where the home has ended, its part is dropped, and counted as not dealt with.
             self.mesh.post(home, Job::Node(node::Job::Updates(Box::new(batch))));
         }
@@ -292,6 +315,8 @@ struct Parts {
     by_home: Vec<Part>,
     /// Which part each update belongs to; none: it is refused.
     of: Vec<Option<usize>>,
+    /// Each home has one.
+    is_run: bool,
 }
 
 struct Part {
@@ -307,7 +332,9 @@ impl Parts {
         let last = self.by_home.iter().rposition(|part| part.home == home);
         let open = last.filter(|&last| {
             let part = &self.by_home[last];
-            part.updates_count < JOB_UPDATES_MAX && part.bytes + update.bytes() <= JOB_BYTES_MAX
+            let is_little = part.updates_count < JOB_UPDATES_MAX
+                && part.bytes + update.bytes() <= JOB_BYTES_MAX;
+            self.is_run || is_little
         });
         let part = open.unwrap_or_else(|| {
             self.by_home.push(Part { home, updates_count: 0, bytes: 0 });

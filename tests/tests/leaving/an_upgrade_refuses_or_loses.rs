@@ -19,7 +19,6 @@ use corecast_wire::frame::Opcode;
 use eyre::{Result, WrapErr, bail, ensure, eyre};
 use serde_json::{Value, json};
 
-const CLIENTS: usize = 1_000;
 pub(crate) const TOPIC: &str = "trade.X";
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -46,19 +45,33 @@ pub(crate) fn start(path: &Path, options: &[&str]) -> Result<TestServer> {
 
 #[test]
 fn a_thousand_clients_come_back_as_told_and_miss_nothing() -> Result<()> {
-    let path = socket("thousand");
+    upgrade("thousand", 1_000, 0, 10)
+}
+
+/// Far more than one message for each time that the new process asks the old one whether it
+/// follows.
+#[test]
+fn a_busy_topic_is_not_told_too_late() -> Result<()> {
+    upgrade("busy", 4, 1_996, 600)
+}
+
+/// Puts a new process in the place of one with so many clients, others that are idle and do not
+/// come back, and a publisher of so many messages each 50 ms.
+fn upgrade(name: &str, clients: usize, idle: usize, messages: u64) -> Result<()> {
+    let path = socket(name);
     let mut old = start(&path, &["--shards", "2"])?;
     let (address, ingest) = (old.address(), address_of(&old, "ingest on tcp ")?);
     let stop = Arc::new(AtomicBool::new(false));
     let publisher = thread::spawn({
         let stop = Arc::clone(&stop);
-        move || publish(ingest, &stop)
+        move || publish(ingest, messages, &stop)
     });
     let strangers = thread::spawn({
         let stop = Arc::clone(&stop);
         move || connect_again_and_again(address, &stop)
     });
-    let mut crowd = Crowd::open(address)?;
+    let idle = thread::spawn(move || stay_until_sent_away(address, idle));
+    let mut crowd = Crowd::open(address, clients)?;
     crowd.live(SECOND)?;
     ensure!(crowd.reconnects_ms.is_empty(), "nobody has come back yet");
 
@@ -69,22 +82,24 @@ fn a_thousand_clients_come_back_as_told_and_miss_nothing() -> Result<()> {
         let path = path.clone();
         move || start(&path, &["--shards", "1", "--take-over"])
     });
-    while crowd.reconnects_ms.len() < CLIENTS {
+    while crowd.reconnects_ms.len() < clients {
         ensure!(begun.elapsed() < 90 * SECOND, "{} have come back", crowd.reconnects_ms.len());
         crowd.live(SECOND / 20)?;
     }
     let new = new.join().map_err(|_| eyre!("starting panicked"))??;
     crowd.live(SECOND)?;
+    idle.join().map_err(|_| eyre!("those who are idle panicked"))??;
     let said = old.ended()?;
     ensure!(said.contains("another process has taken over") && said.contains("left in order"));
+    ensure!(!said.contains("the relay has ended"), "clients were sent away at once: {said}");
     stop.store(true, Ordering::Relaxed);
     let (published, interruptions) =
         publisher.join().map_err(|_| eyre!("the publisher panicked"))??;
     let connected = strangers.join().map_err(|_| eyre!("the strangers panicked"))??;
     crowd.live(SECOND)?;
-    crowd.check(published)?;
+    crowd.check(clients, published)?;
     println!(
-        "{published} messages to {CLIENTS} clients; the publisher was sent away {interruptions} \
+        "{published} messages to {clients} clients; the publisher was sent away {interruptions} \
          time(s); {connected} other connections, none refused or reset; the longest time that a \
          client was without a message: {:?}\n{}",
         crowd.clients.values().map(|client| client.silence_max).max(),
@@ -127,14 +142,14 @@ struct Client {
 }
 
 impl Crowd {
-    fn open(address: SocketAddr) -> Result<Self> {
+    fn open(address: SocketAddr, clients: usize) -> Result<Self> {
         let mut swarm = Swarm::new(address)?;
         let mut epoch = None;
         // Where this thread runs late, a welcome comes together with the answer to the upgrade.
         let mut hear = |payload: &[u8]| Client::default().hear(payload, &mut epoch);
         let mut problem = Ok(());
         let all =
-            swarm.open_all(&Plan::reader("/feed"), CLIENTS, 20 * SECOND, &mut |delivery| {
+            swarm.open_all(&Plan::reader("/feed"), clients, 20 * SECOND, &mut |delivery| {
                 problem = std::mem::replace(&mut problem, Ok(())).and(hear(delivery.payload));
             })?;
         problem?;
@@ -216,8 +231,8 @@ impl Crowd {
         Ok(())
     }
 
-    fn check(&self, published: u64) -> Result<()> {
-        ensure!(self.clients.len() == CLIENTS, "{} are connected", self.clients.len());
+    fn check(&self, clients: usize, published: u64) -> Result<()> {
+        ensure!(self.clients.len() == clients, "{} are connected", self.clients.len());
         for (index, client) in &self.clients {
             ensure!(client.came_back && client.resumed, "client {index} was not resumed");
             let (seq, data) = (client.seq, client.data);
@@ -241,7 +256,7 @@ impl Crowd {
         let first = self.reconnects_ms.iter().min().copied().unwrap_or(0);
         let line = |(bucket, count): (usize, usize)| {
             let from = first + 250 * bucket as u64;
-            format!("{from:>6} ms {count:>5} {}\n", "#".repeat(count / 5))
+            format!("{from:>6} ms {count:>5} {}\n", "#".repeat(count.div_ceil(5)))
         };
         self.buckets().into_iter().enumerate().map(line).collect()
     }
@@ -302,16 +317,16 @@ impl Client {
     }
 }
 
-/// Publishes numbers, 200 a second, and goes on where it was when it is sent away. Gives how many,
-/// and how often it was.
-fn publish(ingest: SocketAddr, stop: &AtomicBool) -> Result<(u64, u32)> {
+/// Publishes so many numbers each 50 ms, and goes on where it was when it is sent away. Gives how
+/// many, and how often it was.
+fn publish(ingest: SocketAddr, messages: u64, stop: &AtomicBool) -> Result<(u64, u32)> {
     let (mut sent, mut acked, mut interruptions) = (0, 0, 0);
     let mut framed = Framed::tcp(ingest)?;
     framed.hello("numbers", 1)?;
     loop {
         let ending = stop.load(Ordering::Relaxed);
         let mut gone = false;
-        for _ in 0..(if ending { 0 } else { 10 }) {
+        for _ in 0..(if ending { 0 } else { messages }) {
             sent += 1;
             gone |= framed.publish(sent, TOPIC, &sent.to_string()).is_err();
         }
@@ -338,6 +353,20 @@ fn publish(ingest: SocketAddr, stop: &AtomicBool) -> Result<(u64, u32)> {
         }
         thread::sleep(SECOND / 20);
     }
+}
+
+fn stay_until_sent_away(address: SocketAddr, clients: usize) -> Result<()> {
+    let mut swarm = Swarm::new(address)?;
+    swarm.open_all(&Plan::reader("/feed"), clients, 20 * SECOND, &mut |_| {})?;
+    while swarm.live() > 0 {
+        swarm.poll(SECOND / 100, &mut |_| {})?;
+        for change in swarm.take_changes() {
+            let Change::Ended(index) = change else { bail!("{change:?}") };
+            let end = swarm.end(index);
+            ensure!(matches!(end, Some(End::Closed { code: Some(1012), .. })), "{end:?}");
+        }
+    }
+    Ok(())
 }
 
 /// Others connect all the while: each gets its answer.

@@ -84,6 +84,8 @@ pub struct Sent<T> {
 pub struct Batch<T> {
     /// What is published, in order, each with its place in what the publisher gave.
     pub updates: Vec<(u32, Update)>,
+    /// Whether none is taken behind one that is refused.
+    pub is_run: bool,
     /// Where their latency is counted from.
     pub published_at: Timestamp,
     /// Their place in the mesh: one, whatever their number.

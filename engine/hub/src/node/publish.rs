@@ -61,11 +61,17 @@ impl<T: Ticket> Node<T> {
         batch: Batch<T>,
         turn: &mut Turn<'_, T, M>,
     ) {
-        let Batch { updates, published_at, ticket } = batch;
+        let Batch { updates, is_run, published_at, ticket } = batch;
         let wanted = turn.mesh.wanted();
         let mut emissions = std::mem::take(&mut self.emissions);
+        let mut broken = None;
         for (place, update) in &updates {
-            if let Err(error) = self.home.publish(update, wanted, turn.now, &mut emissions) {
+            let taken = match &broken {
+                Some(error) => Err(UpdateError::clone(error)),
+                None => self.home.publish(update, wanted, turn.now, &mut emissions),
+            };
+            if let Err(error) = taken {
+                broken = is_run.then(|| error.clone());
                 ticket.refused_of_many(*place, &update.topic, error);
             }
         }

@@ -225,7 +225,7 @@ impl World {
         for (to, ticket) in homes.into_iter().zip(tickets) {
             let its = (0..).zip(&updates).filter(|(_, update)| home(self, &update.topic) == to);
             let updates = its.map(|(place, update)| (place, update.clone())).collect();
-            let batch = Batch { updates, published_at: self.now, ticket };
+            let batch = Batch { updates, is_run: false, published_at: self.now, ticket };
             let job = Job::Updates(Box::new(batch));
             if usize::from(to) == side {
                 self.turn(side, |node, turn| node.receive(job, turn));

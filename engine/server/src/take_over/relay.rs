@@ -4,10 +4,7 @@
 use super::channel::Channel;
 use super::wire::{Body, Kind, bytes, option};
 use ::bytes::Bytes;
-use corecast::{
-    Engine, Leave, Now, PublishError, Publisher, Reported, Tap, Timestamp, Update, UpdateKind,
-};
-use std::collections::HashMap;
+use corecast::{Engine, Leave, Now, PublishError, Publisher, Tap, Timestamp, Update, UpdateKind};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -56,22 +53,21 @@ pub(super) fn tell(mut channel: Channel, relay: Arc<Relay>, heard: Heard, engine
     let tell = move || {
         let mut body = Vec::new();
         while !relay.is_over.load(Ordering::Relaxed) {
-            let Ok((taken_at, update)) = heard.recv_timeout(LOOK_EVERY) else {
+            let Ok(first) = heard.recv_timeout(LOOK_EVERY) else {
                 // Whether it is still there.
                 if channel.say(Kind::Alive, &[]).is_err() {
                     break;
                 }
                 continue;
             };
-            relay.waiting_bytes.fetch_sub(bytes_of(&update), Ordering::Relaxed);
+            let taken_at = first.0;
+            gather(&relay, first, &heard, &mut body);
             // Clients that are this late miss more with each second: here they resume by number.
             if engine.now().since(taken_at) > LAG_MAX {
                 tracing::warn!("the process before does not follow: its clients come here now");
                 break;
             }
-            body.clear();
-            write(&mut body, &update);
-            if channel.say(Kind::Update, &body).is_err() {
+            if channel.say(Kind::Updates, &body).is_err() {
                 break;
             }
         }
@@ -81,6 +77,20 @@ pub(super) fn tell(mut channel: Channel, relay: Arc<Relay>, heard: Heard, engine
     if let Err(error) = thread {
         // With the channel it is the end of the relay: the other sends its clients here at once.
         tracing::error!(%error, "no thread to tell the process before what is published");
+    }
+}
+
+/// Writes what is there, as much as the other publishes in one step: while that takes it, more
+/// gathers here.
+fn gather(relay: &Relay, first: (Timestamp, Update), heard: &Heard, body: &mut Vec<u8>) {
+    body.clear();
+    let (mut next, mut room) = (Some(first), RUN_MAX);
+    while let Some((_, update)) = next {
+        relay.waiting_bytes.fetch_sub(bytes_of(&update), Ordering::Relaxed);
+        write(body, &update);
+        room -= 1;
+        let goes_on = room > 0 && body.len() < RUN_BYTES;
+        next = goes_on.then(|| heard.try_recv().ok()).flatten();
     }
 }
 
@@ -97,11 +107,11 @@ pub(super) fn listen(
 ) -> io::Result<()> {
     let engine = Arc::clone(engine);
     let listen = move || {
-        let mut follower = Follower { publisher: engine.publisher(), reports: HashMap::new() };
+        let publisher = engine.publisher();
         let error = loop {
             let followed = match channel.hear() {
-                Ok((Kind::Update, body)) => read(&body).and_then(|update| follower.follow(update)),
-                Ok((Kind::Alive, _)) => follower.settle(),
+                Ok((Kind::Updates, body)) => read(&body).and_then(|run| follow(&publisher, run)),
+                Ok((Kind::Alive, _)) => Ok(()),
                 Ok((other, _)) => Err(io::Error::other(format!("it says {other:?}"))),
                 Err(error) => Err(error),
             };
@@ -123,38 +133,26 @@ pub(super) fn listen(
 }
 
 /// Publishes in this process what another has taken. An update that is not taken here would shift
-/// the numbers of its topic: so nothing follows it, and none follows one of its topic before it is
-/// known that this was taken.
-struct Follower {
-    publisher: Publisher,
-    reports: HashMap<Box<str>, Reported>,
-}
-
-impl Follower {
-    fn follow(&mut self, update: Update) -> io::Result<()> {
-        if self.reports.len() >= REPORTS_MAX || self.reports.contains_key(&*update.topic) {
-            self.settle()?;
-        }
-        loop {
-            match self.publisher.update_reported(update.clone()) {
-                Ok(report) => {
-                    self.reports.insert(update.topic, report);
-                    return Ok(());
+/// the numbers of its topic: so nothing of its home follows it within the run, and no other run
+/// before it is known that this one was taken.
+fn follow(publisher: &Publisher, mut run: Vec<Update>) -> io::Result<()> {
+    let topics: Vec<_> = run.iter().map(|update| update.topic.clone()).collect();
+    let of = |place: usize| topics.get(place).map_or("", |topic| &**topic);
+    let bytes = run.iter().map(Update::bytes).sum();
+    loop {
+        match publisher.update_run(&mut run) {
+            Ok(reported) => {
+                let report = reported.wait();
+                if let Some((place, error)) = report.refused.first() {
+                    return Err(refused(of(*place as usize), error));
                 }
-                Err(PublishError::Full) => self.publisher.wait_room(),
-                Err(PublishError::Stopped) => return Err(HAS_ENDED.into()),
-                Err(error) => return Err(refused(&update.topic, &error)),
+                let is_whole = report.dealt == topics.len();
+                return is_whole.then_some(()).ok_or_else(|| HAS_ENDED.into());
             }
+            Err(PublishError::Full) => publisher.wait_room_for(topics.len(), bytes),
+            Err(PublishError::Stopped) => return Err(HAS_ENDED.into()),
+            Err(error) => return Err(refused(of(0), &error)),
         }
-    }
-
-    fn settle(&mut self) -> io::Result<()> {
-        for (topic, report) in self.reports.drain() {
-            if let Some(error) = report.wait().refused {
-                return Err(refused(&topic, &error));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -179,14 +177,21 @@ fn write(out: &mut Vec<u8>, update: &Update) {
     option(out, *ts, |out, ts| out.extend(ts.to_le_bytes()));
 }
 
-fn read(body: &[u8]) -> io::Result<Update> {
-    let own = |body: &mut Body<'_>| body.bytes().map(Bytes::copy_from_slice);
+fn read(body: &[u8]) -> io::Result<Vec<Update>> {
     let mut body = Body(body);
+    let mut run = Vec::new();
+    while body.end().is_err() {
+        run.push(read_one(&mut body)?);
+    }
+    Ok(run)
+}
+
+fn read_one(body: &mut Body<'_>) -> io::Result<Update> {
+    let own = |body: &mut Body<'_>| body.bytes().map(Bytes::copy_from_slice);
     let topic = std::str::from_utf8(body.bytes()?).map_err(io::Error::other)?.into();
     let kind = if body.bool()? { UpdateKind::Snapshot } else { UpdateKind::Message };
-    let (data, binary) = (own(&mut body)?, body.option(own)?);
+    let (data, binary) = (own(body)?, body.option(own)?);
     let (key, ts) = (body.option(own)?, body.option(Body::i64)?);
-    body.end()?;
     Ok(Update { topic, kind, data, binary, key, ts })
 }
 
@@ -198,8 +203,10 @@ const WAITING_BYTES_MAX: usize = 64 << 20;
 const LAG_MAX: Duration = Duration::from_secs(2);
 /// The engine here has ended: no socket gives that.
 const HAS_ENDED: io::ErrorKind = io::ErrorKind::Unsupported;
-/// Topics of which it is not known yet whether their last update was taken, at most.
-const REPORTS_MAX: usize = 1_024;
+/// Updates that are told at once.
+const RUN_MAX: usize = 256;
+/// With so many bytes of them it is enough.
+const RUN_BYTES: usize = 64 << 10;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -220,8 +227,11 @@ mod tests {
         for update in [whole, Update::new("a", "1")] {
             let mut body = Vec::new();
             write(&mut body, &update);
-            assert_eq!(read(&body).expect("whole"), update);
-            for length in 0..body.len() {
+            let whole = body.len();
+            write(&mut body, &Update::new("b", "2"));
+            assert_eq!(read(&body).expect("two"), [update.clone(), Update::new("b", "2")]);
+            assert_eq!(read(&body[..whole]).expect("whole"), [update]);
+            for length in 1..whole {
                 assert!(read(&body[..length]).is_err(), "{length} bytes");
             }
         }
@@ -270,16 +280,14 @@ mod tests {
     #[test]
     fn behind_an_update_that_does_not_fit_here_nothing_of_its_topic_is_numbered() {
         let engine = engine();
-        let mut follower = Follower { publisher: engine.publisher(), reports: HashMap::new() };
-        follower.follow(Update::new("trade.A", "1")).expect("taken");
-        follower.follow(Update::new("trade.A", "2")).expect("taken");
-        let unknown = follower.follow(Update::new("book.A", "1")).expect_err("no namespace");
+        let publisher = engine.publisher();
+        let run = |topics: &[&str]| topics.iter().map(|topic| Update::new(*topic, "1")).collect();
+        follow(&publisher, run(&["trade.A", "trade.A"])).expect("taken");
+        let unknown = follow(&publisher, run(&["trade.A", "book.A"])).expect_err("no namespace");
         assert!(unknown.to_string().contains("book.A"), "{unknown}");
         // Only its home knows that there is no room.
-        follower.follow(Update::new("trade.B", "1")).expect("on its way");
-        let full = follower.follow(Update::new("trade.B", "2")).expect_err("no room");
+        let full = follow(&publisher, run(&["trade.B", "trade.A"])).expect_err("no room");
         assert!(full.to_string().contains("trade.B"), "{full}");
-        follower.settle().expect("all is told");
         let next = engine.publisher().update_reported(Update::new("trade.A", "3"));
         assert_eq!(next.expect("taken").wait().seq, Some(3));
     }
@@ -295,10 +303,8 @@ mod tests {
             for topic in ["trade.A", topic] {
                 let mut body = Vec::new();
                 write(&mut body, &Update::new(topic, "1"));
-                far.say(Kind::Update, &body).expect("said");
+                far.say(Kind::Updates, &body).expect("said");
             }
-            // It is asked now and then how all that was.
-            let _ = far.say(Kind::Alive, &[]);
             engine.wait().expect("it has left, and no shard panicked");
         }
     }

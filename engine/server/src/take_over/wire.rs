@@ -3,7 +3,7 @@
 use std::io;
 
 /// The version of all this: two processes of different ones do not understand each other.
-pub(super) const VERSION: u16 = 2;
+pub(super) const VERSION: u16 = 3;
 /// What an heir says first.
 pub(super) const GREETING: &[u8] = b"corecast takes over";
 /// Bytes of one message: of a topic with all its history.
@@ -33,8 +33,8 @@ pub(super) enum Kind {
     Serving,
     /// It does: there is no way back.
     Yours,
-    /// The heir has taken an update.
-    Update,
+    /// The heir has taken updates, in this order.
+    Updates,
     /// The heir has nothing to tell.
     Alive,
 }
@@ -44,7 +44,7 @@ impl Kind {
     pub(super) fn of(number: u8) -> Option<Self> {
         use Kind::*;
         let before = [Hello, Refused, Listeners, Take, Epoch, Topic, Publisher, End];
-        let after = [Serving, Yours, Update, Alive];
+        let after = [Serving, Yours, Updates, Alive];
         before.into_iter().chain(after).find(|kind| *kind as u8 == number)
     }
 }
