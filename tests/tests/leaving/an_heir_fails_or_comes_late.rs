@@ -29,7 +29,7 @@ const TAKE: u8 = 4;
 const END: u8 = 8;
 const SERVING: u8 = 9;
 const YOURS: u8 = 10;
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// One that says what it likes.
 struct FakeHeir(UnixStream);
@@ -193,6 +193,23 @@ fn an_heir_that_meets_a_process_that_leaves_is_told_at_once() -> Result<()> {
     drop(silent);
     server.ended()?;
     ensure!(!path.exists(), "it is taken away");
+    Ok(())
+}
+
+#[test]
+fn who_says_nothing_is_not_waited_for_long() -> Result<()> {
+    let path = socket("silent");
+    let mut server = start(&path, &["--shards", "1"])?;
+    let _silent = UnixStream::connect(&path)?;
+    wait_for_line(&server, "somebody wanted to take over, and does not", 1)?;
+    // Nor one who has the listeners.
+    let (_heir, answer) = FakeHeir::meet(&path, VERSION)?;
+    ensure!(answer == LISTENERS, "{answer}");
+    let begun = Instant::now();
+    server.begin_stop()?;
+    server.ended()?;
+    // Of the 20 seconds that an heir has who has said what it wants, a fraction.
+    ensure!(begun.elapsed() < WITHIN / 2, "it took {:?}", begun.elapsed());
     Ok(())
 }
 

@@ -11,7 +11,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// One side of the conversation. Neither waits longer than [`PATIENCE`] for the other.
+/// One side of the conversation. Neither waits longer than [`PATIENCE`] for the other, unless told
+/// otherwise.
 #[derive(Debug)]
 pub(super) struct Channel {
     stream: UnixStream,
@@ -30,9 +31,19 @@ impl Channel {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
         }
         stream.set_nonblocking(false)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream })
+        let channel = Self { stream };
+        channel.wait_at_most(PATIENCE)?;
+        Ok(channel)
+    }
+
+    /// Waits no longer for the other from here on.
+    ///
+    /// # Errors
+    ///
+    /// When the socket is broken.
+    pub(super) fn wait_at_most(&self, patience: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(patience))?;
+        self.stream.set_write_timeout(Some(patience))
     }
 
     /// Says something.
@@ -117,7 +128,7 @@ impl Channel {
 }
 
 /// How long one waits for the other's next word: a start of an engine lies between two of them.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// Descriptors that are passed together.
 const FDS_MAX: usize = 64;
 /// The byte that goes with them.

@@ -1,6 +1,6 @@
 //! The side of the process that runs: it offers its place at a Unix socket.
 
-use super::channel::Channel;
+use super::channel::{Channel, PATIENCE};
 use super::image;
 use super::relay;
 use super::wire::{Body, GREETING, Kind, VERSION};
@@ -155,6 +155,8 @@ impl Candidate {
     /// When it is not one of ours, or breaks off.
     pub(crate) fn meet(stream: UnixStream, engine: &Engine, all: &Listeners) -> io::Result<Self> {
         let mut channel = Channel::new(stream)?;
+        // An heir says these two words at once; meanwhile nobody here hears a signal.
+        channel.wait_at_most(GREETING_PATIENCE)?;
         let (kind, body) = channel.hear()?;
         let mut body = Body(&body);
         if kind != Kind::Hello || body.take(GREETING.len())? != GREETING {
@@ -180,9 +182,11 @@ impl Candidate {
         channel.say(Kind::Listeners, &uses)?;
         channel.pass(&fds)?;
         match channel.hear()? {
-            (Kind::Take, _) => Ok(Self { channel }),
-            (other, _) => Err(io::Error::other(format!("it says {other:?}"))),
+            (Kind::Take, _) => {}
+            (other, _) => return Err(io::Error::other(format!("it says {other:?}"))),
         }
+        channel.wait_at_most(PATIENCE)?;
+        Ok(Self { channel })
     }
 
     /// Gives it the topics, and how far publishers have come, and waits until it serves. Nothing
@@ -247,3 +251,5 @@ impl Candidate {
 const IMAGES_BYTES: usize = 1 << 20;
 const OWNER_ONLY: u32 = 0o600;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long somebody is waited for who may be no heir at all.
+const GREETING_PATIENCE: Duration = Duration::from_secs(2);
