@@ -15,7 +15,7 @@ async fn who_is_connected_stays_and_who_comes_gets_the_new_certificate() -> Resu
     let old = authority.sign("one", &["localhost"])?;
     let file = authority.folder().join("corecast.toml");
     std::fs::write(&file, format!("[tls]\nlisten = \"127.0.0.1:0\"\n{}", old.table()))?;
-    let (server, address) = start_from(&file)?;
+    let (server, address) = start_from(&file, &[])?;
     let config = Arc::new(authority.client()?);
     let mut before = Client::open(address, "localhost", "/echo", &config).await?;
     // The same files with another content.

@@ -8,6 +8,7 @@ mod a_reload_drops_somebody;
 mod a_session_is_signed_for_again;
 mod a_slow_reader_gets_other_bytes;
 mod a_stranger_comes_in;
+mod an_upgrade_refuses_somebody;
 mod client;
 mod files;
 mod handshakes_stall_the_server;

@@ -33,9 +33,9 @@ pub(crate) fn start_whole(config: &str) -> Result<(TestServer, SocketAddr)> {
     Ok((server, secure))
 }
 
-/// Starts it with a file that stays, to be read again.
-pub(crate) fn start_from(file: &Path) -> Result<(TestServer, SocketAddr)> {
-    let launch = launch()?.args(["serve", "--echo", "--listen", "127.0.0.1:0"]);
+/// Starts it with a file that stays, to be read again, and these arguments.
+pub(crate) fn start_from(file: &Path, more: &[&str]) -> Result<(TestServer, SocketAddr)> {
+    let launch = launch()?.args(["serve", "--echo", "--listen", "127.0.0.1:0"]).args(more);
     let server = TestServer::launch(&launch.args([OsStr::new("--config"), file.as_os_str()]))?;
     let secure = secure_address(&server)?;
     Ok((server, secure))
